@@ -1,0 +1,59 @@
+//! The lock that keeps a run to one writer.
+
+use super::{LOCK_FILE, RunError, io_error};
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// Held while a process may append. The operating system releases it when the process ends, however it ends.
+#[derive(Debug)]
+pub(super) struct RunLock {
+    file: File,
+    pid_path: PathBuf,
+}
+
+impl RunLock {
+    pub(super) fn take(folder: &Path) -> Result<Self, RunError> {
+        let path = folder.join(LOCK_FILE);
+        // The number stands beside the lock and not in it: on Windows a locked file cannot be read by others.
+        let pid_path = folder.join("run.pid");
+        let file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(io_error("opening the lock file", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let pid = fs::read_to_string(&pid_path)
+                    .ok()
+                    .and_then(|text| text.trim().parse().ok());
+                return Err(RunError::Locked {
+                    path: folder.to_path_buf(),
+                    pid,
+                });
+            }
+            Err(TryLockError::Error(source)) => {
+                return Err(RunError::Io {
+                    action: "locking",
+                    path,
+                    source,
+                });
+            }
+        }
+        // Only for the message of the other process: a run works without it.
+        if let Err(error) = fs::write(&pid_path, format!("{}\n", std::process::id())) {
+            tracing::warn!(path = %pid_path.display(), %error, "the process number could not be noted");
+        }
+        Ok(Self { file, pid_path })
+    }
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.pid_path);
+        // Said outright, because a child that another thread is starting this instant holds a copy of the file, and
+        // closing ours would leave the lock to it until it has started.
+        let _ = self.file.unlock();
+    }
+}
