@@ -1,1 +1,51 @@
-fn main(){}
+//! The `plumbline` command line.
+
+mod args;
+mod commands;
+mod follow;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_env("PLUMBLINE_LOG")
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("error")),
+        )
+        .init();
+    let result = match args.command {
+        None => commands::doctor::welcome(),
+        Some(Command::Ask(a)) => commands::ask::run(a),
+        Some(Command::Eval(a)) => commands::eval::run(a),
+        Some(Command::Report(a)) => commands::report::run(&a),
+        Some(Command::Models(a)) => commands::models::run(a),
+        Some(Command::Doctor(a)) => commands::doctor::run(&a),
+        Some(Command::Trace(a)) => commands::trace::run(a),
+        Some(Command::Bench(a)) => commands::bench::run(a),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            // A reader that closed the pipe early (`| head`) has what it wanted.
+            let closed = error.chain().any(|e| {
+                e.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+            });
+            if closed {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("error: {error:#}");
+            ExitCode::from(FAILURE)
+        }
+    }
+}
+
+/// The job could not be done.
+pub(crate) const FAILURE: u8 = 1;
+/// Stopped by Ctrl-C; a run can be resumed. (2 is clap's, for wrong arguments.)
+pub(crate) const INTERRUPTED: u8 = 130;

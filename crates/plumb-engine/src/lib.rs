@@ -1,0 +1,25 @@
+//! Jobs: requests in, events out. Device choice, loaded models, runs.
+//!
+//! [`Engine::submit`] takes a [`Request`]; the receiver that [`Engine::start`] gave brings [`Event`]s. Both are plain
+//! serde data, the same bytes for a command line, a window and IPC. One thread owns the device.
+
+mod ask;
+pub mod bench;
+pub mod device;
+pub mod error;
+pub mod eval;
+pub mod fingerprint;
+pub mod job;
+pub mod protocol;
+pub mod selfcheck;
+pub mod session;
+mod trace;
+
+pub use device::{Adapter, DeviceChoice};
+pub use error::{EngineError, Result};
+pub use eval::RunManifest;
+pub use fingerprint::Fingerprint;
+pub use job::Engine;
+pub use protocol::{
+    AskOutcome, BenchOutcome, Event, EventKind, ImageMode, JobId, ModelRequest, Outcome, Request, Scoring,
+};

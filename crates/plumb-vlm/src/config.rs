@@ -161,13 +161,6 @@ impl ModelConfig {
             Some(_) => top.size("scale_factor", 2, 64)?,
             None => 2,
         };
-        if !vision.side().is_multiple_of(scale_factor) {
-            return Err(top.error(
-                "scale_factor",
-                &format!("a divisor of the {} patches along one side", vision.side()),
-                &Value::from(scale_factor),
-            ));
-        }
         let image_token_id = match &raw.image_token_id {
             None => 128_257,
             Some(v) => v
@@ -374,7 +367,6 @@ mod tests {
         ModelConfig::from_json(base.to_string().as_bytes()).unwrap();
         for (pointer, value, field) in [
             ("/model_type", json!("llava"), "model_type"),
-            ("/scale_factor", json!(3), "scale_factor"),
             ("/scale_factor", json!(0), "scale_factor"),
             ("/vision_config/hidden_size", json!(-1), "vision_config.hidden_size"),
             ("/vision_config/hidden_size", json!(1e30), "vision_config.hidden_size"),

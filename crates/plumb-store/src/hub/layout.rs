@@ -1,5 +1,6 @@
 //! The folders of the cache: finding, linking, listing.
 
+use serde::Serialize;
 use super::download::Cancel;
 use super::error::io_error;
 use super::plan::{Licence, is_model_file};
@@ -22,7 +23,7 @@ pub struct Snapshot {
 }
 
 /// One model of the cache as a list shows it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct CachedModel {
     /// `org/name`.
     pub repo: String,

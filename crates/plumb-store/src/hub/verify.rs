@@ -1,5 +1,6 @@
 //! Hashing again what is on the disk.
 
+use serde::Serialize;
 use super::digest::{Hasher, Kind};
 use super::download::{Cancel, Meter};
 use super::error::io_error;
@@ -10,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// One file as it is on the disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FileCheck {
     /// Name in the model's folder, with `/`.
     pub name: String,
@@ -34,7 +35,7 @@ impl FileCheck {
 }
 
 /// What [`Hub::verify`] found.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct VerifyReport {
     /// The folder that was read.
     pub folder: PathBuf,

@@ -1,0 +1,278 @@
+//! Arguments.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use plumb_bench::PromptPreset;
+use plumb_engine::{DeviceChoice, ImageMode, ModelRequest, Scoring};
+use plumb_nn::Precision;
+
+/// Spatial reasoning with small vision-language models: ask, evaluate, inspect.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Ask one question about one image
+    Ask(Ask),
+    /// Run a benchmark (CV-Bench: parquet, 2D/3D parquets, or jsonl with an img folder); resumes a run that was stopped
+    Eval(Eval),
+    /// The score of a run, with intervals and baselines; two runs are compared sample by sample
+    Report(Report),
+    /// Models: list what is here, get, verify, make a random one
+    Models(Models),
+    /// What this machine has, what will be used, and why; checks that it computes right
+    Doctor(Doctor),
+    /// Write what the model computes for a prompt, to hold it to another implementation
+    Trace(Trace),
+    /// Measure vision, prefill and decoding
+    Bench(Bench),
+}
+
+/// A model and how to run it.
+#[derive(clap::Args)]
+pub(crate) struct Model {
+    /// A folder in Hugging Face layout, or a hub id such as HuggingFaceTB/SmolVLM2-500M-Video-Instruct[@revision]
+    #[arg(long, value_name = "FOLDER|ID")]
+    model: String,
+    /// auto, cpu, gpu or gpu:N (see `plumbline doctor`)
+    #[arg(long, default_value_t, value_name = "DEVICE")]
+    device: DeviceChoice,
+    /// Type of the weight matrices (sums are f32 always); by default the file's own, f16 for f32 files
+    #[arg(long, value_enum)]
+    dtype: Option<Dtype>,
+    /// Working size of images in pixels; the side of one tile (512, or 384 for 2.2B) gives one frame and is fastest
+    #[arg(long, value_name = "PIXELS")]
+    longest_edge: Option<u32>,
+}
+
+impl Model {
+    pub(crate) fn request(self) -> ModelRequest {
+        ModelRequest {
+            model: self.model,
+            device: self.device,
+            precision: self.dtype.map(Into::into),
+            longest_edge: self.longest_edge,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Dtype {
+    F32,
+    F16,
+    Bf16,
+}
+
+impl From<Dtype> for Precision {
+    fn from(dtype: Dtype) -> Self {
+        match dtype {
+            Dtype::F32 => Self::F32,
+            Dtype::F16 => Self::F16,
+            Dtype::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+fn preset(text: &str) -> Result<PromptPreset, String> {
+    text.parse().map_err(|e: plumb_bench::BenchError| e.to_string())
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Ask {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// The image; without one the question is asked blind
+    #[arg(long)]
+    pub(crate) image: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) question: String,
+    /// Options of a multiple-choice question, separated by |
+    #[arg(long, value_name = "A|B|…")]
+    pub(crate) options: Option<String>,
+    /// How options are put: official, lmms_eval, vlmevalkit or smolvlm_mcq
+    #[arg(long, value_parser = preset, default_value = "official")]
+    pub(crate) preset: PromptPreset,
+    /// Most tokens of a generated answer
+    #[arg(long, default_value_t = 256)]
+    pub(crate) max_tokens: usize,
+    /// Sample at this temperature instead of taking the most likely token
+    #[arg(long)]
+    pub(crate) temperature: Option<f64>,
+    #[arg(long, requires = "temperature")]
+    pub(crate) top_p: Option<f64>,
+    #[arg(long, requires = "temperature")]
+    pub(crate) top_k: Option<usize>,
+    #[arg(long, requires = "temperature", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Eval {
+    /// The benchmark: a parquet or jsonl file, or a folder of them
+    pub(crate) bench: PathBuf,
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// The run's folder; a run that is there is resumed
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    /// The first N rows only
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Wording: official, lmms_eval, vlmevalkit or smolvlm_mcq
+    #[arg(long, value_parser = preset, default_value = "official")]
+    pub(crate) preset: PromptPreset,
+    /// loglik takes the likeliest option; generate parses greedy text
+    #[arg(long, value_enum, default_value_t = Score::Loglik)]
+    pub(crate) score: Score,
+    /// full, blind (no image) or blank (mid-grey): what the model owes to text alone
+    #[arg(long, value_enum, default_value_t = Image::Full)]
+    pub(crate) image: Image,
+    /// Most tokens of a generated answer
+    #[arg(long, default_value_t = 128)]
+    pub(crate) max_tokens: usize,
+    /// Events and the report as JSON, one object per line
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Score {
+    Loglik,
+    Generate,
+}
+
+impl From<Score> for Scoring {
+    fn from(score: Score) -> Self {
+        match score {
+            Score::Loglik => Self::Loglik,
+            Score::Generate => Self::Generate,
+        }
+    }
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Image {
+    Full,
+    Blind,
+    Blank,
+}
+
+impl From<Image> for ImageMode {
+    fn from(image: Image) -> Self {
+        match image {
+            Image::Full => Self::Full,
+            Image::Blind => Self::Blind,
+            Image::Blank => Self::Blank,
+        }
+    }
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Report {
+    /// One run, or two to compare
+    #[arg(num_args = 1..=2, required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// The benchmark, where it is no longer at the place the run was made from
+    #[arg(long)]
+    pub(crate) bench: Option<PathBuf>,
+    /// Score generated text with another parser: official_first_char, lmms_eval, strict, option_text, loglik
+    #[arg(long)]
+    pub(crate) parser: Option<String>,
+    /// Also write every answer, as CSV
+    #[arg(long, value_name = "FILE")]
+    pub(crate) csv: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Models {
+    #[command(subcommand)]
+    pub(crate) command: ModelsCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// Models in the shared Hugging Face cache
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// Download a model (resumes what is partial, checks every hash)
+    Get {
+        /// Hub id, organisation/name[@revision]
+        id: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Hash a model's files again
+    Verify {
+        /// Hub id or folder
+        model: String,
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write a checkpoint of random weights with the shapes of a config.json
+    Random {
+        /// Folder with config.json and side files
+        #[arg(long)]
+        config: PathBuf,
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        #[arg(long, value_enum, default_value_t = Dtype::F32)]
+        dtype: Dtype,
+        #[arg(long)]
+        out: PathBuf,
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Doctor {
+    /// The device that would be used
+    #[arg(long, default_value_t)]
+    pub(crate) device: DeviceChoice,
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Trace {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    #[arg(long)]
+    pub(crate) image: Option<PathBuf>,
+    #[arg(long)]
+    pub(crate) prompt: String,
+    /// The safetensors file to write
+    #[arg(long)]
+    pub(crate) out: PathBuf,
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Tokens of the prompt, those of one frame included
+    #[arg(long, default_value_t = 129)]
+    pub(crate) prompt_tokens: usize,
+    /// Tokens to decode
+    #[arg(long, default_value_t = 32)]
+    pub(crate) decode: usize,
+    /// Rounds that are counted
+    #[arg(long, default_value_t = 3)]
+    pub(crate) repeat: usize,
+    #[arg(long)]
+    pub(crate) json: bool,
+}

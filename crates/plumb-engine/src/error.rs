@@ -1,0 +1,33 @@
+//! What ends a job.
+
+/// Why a job failed. The sentence is for the person; nothing else is shown.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    #[error("no GPU adapter was found; use --device cpu, or install a Vulkan, Metal or DX12 driver")]
+    NoAdapter,
+    #[error("there is no GPU {index}; this machine has {found} (see `plumbline doctor`)")]
+    NoSuchAdapter { index: usize, found: usize },
+    #[error("the device cannot be used: {0}")]
+    Device(String),
+    #[error("{0}")]
+    Request(String),
+    #[error("cannot write {file}: {source}")]
+    Write { file: String, source: std::io::Error },
+    #[error("cannot read {file}: {source}")]
+    Read { file: String, source: std::io::Error },
+    #[error("cancelled")]
+    Cancelled,
+    #[error("the engine has stopped")]
+    Stopped,
+    #[error(transparent)]
+    Model(#[from] plumb_vlm::VlmError),
+    #[error(transparent)]
+    Bench(#[from] plumb_bench::BenchError),
+    #[error(transparent)]
+    Hub(#[from] plumb_store::hub::HubError),
+    #[error(transparent)]
+    Run(#[from] plumb_store::runs::RunError),
+}
+
+/// A result of the engine.
+pub type Result<T> = std::result::Result<T, EngineError>;

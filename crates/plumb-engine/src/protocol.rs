@@ -1,0 +1,187 @@
+//! What goes into the engine and what comes out: flat, serialisable, the same in a window, on a command line and over
+//! IPC.
+
+use std::path::PathBuf;
+
+use plumb_bench::PromptPreset;
+use plumb_nn::Precision;
+use plumb_vlm::Sampling;
+use serde::{Deserialize, Serialize};
+
+use crate::device::DeviceChoice;
+
+/// A job's number, unique within one engine.
+pub type JobId = u64;
+
+/// A model and how to run it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRequest {
+    /// A folder, or a hub id `organisation/name[@revision]`.
+    pub model: String,
+    /// The device.
+    #[serde(default)]
+    pub device: DeviceChoice,
+    /// The type of weight matrices; by default what the device runs fastest without loss beyond the file's own
+    /// precision class.
+    #[serde(default)]
+    pub precision: Option<Precision>,
+    /// Working size of images in pixels instead of the model's own; one tile's side gives one frame per image.
+    #[serde(default)]
+    pub longest_edge: Option<u32>,
+}
+
+/// What stands where the image would be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ImageMode {
+    /// The image.
+    #[default]
+    Full,
+    /// Nothing: the question alone. What a model scores so is what it owes to text.
+    Blind,
+    /// Mid-grey of the same size.
+    Blank,
+}
+
+/// How an answer is taken from the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scoring {
+    /// The option of the highest log-likelihood (its text and the end of the turn): no parser between model and score.
+    #[default]
+    Loglik,
+    /// Greedy text, to be parsed.
+    Generate,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Request {
+    /// Ask one question about one image.
+    Ask {
+        model: ModelRequest,
+        /// The image; none asks blind.
+        image: Option<PathBuf>,
+        question: String,
+        /// Options of a multiple-choice question; none generates text.
+        options: Vec<String>,
+        preset: PromptPreset,
+        sampling: Sampling,
+        max_tokens: usize,
+    },
+    /// Run a benchmark, resuming the run in `out` if there is one.
+    Eval {
+        model: ModelRequest,
+        bench: PathBuf,
+        out: PathBuf,
+        preset: PromptPreset,
+        scoring: Scoring,
+        image: ImageMode,
+        /// The first rows only.
+        limit: Option<usize>,
+        max_tokens: usize,
+    },
+    /// Write what the model computes for one prompt, to be held to a reference.
+    Trace { model: ModelRequest, image: Option<PathBuf>, prompt: String, out: PathBuf },
+    /// Measure vision, prefill and decoding on random inputs that differ in each repeat.
+    Bench { model: ModelRequest, prompt_tokens: usize, decode: usize, repeat: usize },
+}
+
+/// Something happened in a job.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Event {
+    pub job: JobId,
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// The job has begun.
+    Started,
+    /// A fact for the log: the device, a licence, a row that was left out.
+    Note { text: String },
+    /// `done` of `total` units of `stage`; the rest is expected to take `eta_secs`.
+    Progress { stage: String, done: u64, total: u64, eta_secs: Option<f64> },
+    /// The next piece of a generated answer.
+    Text { text: String },
+    /// One sample of a benchmark is done.
+    Sample { index: usize, total: usize, id: String, correct: Option<bool>, error: Option<String> },
+    /// The job is done.
+    Finished { outcome: Outcome },
+    /// The job ended without an outcome; the sentence says why. What it had written stays and can be resumed.
+    Failed { error: String },
+    /// The job was stopped by the person.
+    Cancelled,
+}
+
+/// What a job has made.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Outcome {
+    Ask(Box<AskOutcome>),
+    /// The run's folder; scores are computed from it.
+    Eval { run: PathBuf, records: u64, resumed_from: u64, failed: u64, seconds: f64 },
+    Trace { out: PathBuf, tokens: usize, frames: usize },
+    Bench(BenchOutcome),
+}
+
+/// One option of a question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct OptionScore {
+    pub text: String,
+    /// Natural logarithm of the likelihood of the option's letter and the end of the turn.
+    pub logprob: f64,
+    /// Softmax over the options.
+    pub probability: f64,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AskOutcome {
+    /// The chosen option's text, or the generated text.
+    pub answer: String,
+    pub options: Vec<OptionScore>,
+    /// The prompt as it was tokenised, image tokens folded.
+    pub prompt: String,
+    pub prompt_tokens: usize,
+    pub answer_tokens: usize,
+    pub frames: usize,
+    /// Vision, prompt and answer.
+    pub seconds: AskSeconds,
+    pub fingerprint: crate::fingerprint::Fingerprint,
+}
+
+/// Where the time went.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub struct AskSeconds {
+    pub vision: f64,
+    pub prompt: f64,
+    pub answer: f64,
+}
+
+/// Speed of one model on one device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BenchOutcome {
+    /// Vision tower and connector, one frame: median seconds.
+    pub vision_s: f64,
+    /// Vision and prompt: median seconds to the first logits.
+    pub prefill_s: f64,
+    /// Median tokens per second after the first.
+    pub decode_tok_s: f64,
+    pub vision_s_all: Vec<f64>,
+    pub prefill_s_all: Vec<f64>,
+    pub decode_tok_s_all: Vec<f64>,
+    /// Seconds from files to a ready model.
+    pub load_s: f64,
+    /// Peak resident memory of the process, where the system tells.
+    pub peak_rss_mib: Option<f64>,
+    pub params: usize,
+    pub dtype: String,
+    pub device: String,
+    pub prompt_tokens: usize,
+    pub decode_tokens: usize,
+}
