@@ -1,5 +1,7 @@
 //! What the tests across crates share: fixtures made by the reference implementation, and the real test data.
 
+#![expect(clippy::expect_used, reason = "a fixture that cannot be read fails the test that asked for it")]
+
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::{Dtype, SafeTensors};
@@ -16,15 +18,16 @@ pub fn fixtures() -> PathBuf {
 /// The folder is `PLUMBLINE_TEST_DATA`, by default `../shared/data` beside the repository.
 #[must_use]
 pub fn test_data(path: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("PLUMBLINE_TEST_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"),
-        PathBuf::from,
-    );
+    let folder = std::env::var_os("PLUMBLINE_TEST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data"), PathBuf::from);
     let path = folder.join(path);
     if path.exists() {
         return Some(path);
     }
-    eprintln!("SKIPPED: {} is not there; set PLUMBLINE_TEST_DATA to the folder of real test data", path.display());
+    eprintln!(
+        "SKIPPED: {} is not there; set PLUMBLINE_TEST_DATA to the folder of real test data",
+        path.display()
+    );
     None
 }
 

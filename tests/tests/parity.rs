@@ -1,6 +1,8 @@
 //! Every fixture of the reference implementation, end to end: processor, image features, logits with and without
 //! cache, option log-likelihoods. On the CPU backend with our kernels, on its portable path, and on a GPU adapter.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use burn::tensor::{Device, Tensor};
 use futures_lite::future::block_on;
 use plumb_image::{Limits, RgbImage};
@@ -35,7 +37,8 @@ fn load(case: &Case, device: &Device) -> Loaded {
     let mut files = files(case);
     let model = block_on(SmolVlm::load(&mut files, device, Some(Precision::F32)))
         .unwrap_or_else(|e| panic!("{}: {e}", case.name));
-    let processor = Processor::load(&files, model.config(), None).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+    let processor =
+        Processor::load(&files, model.config(), None).unwrap_or_else(|e| panic!("{}: {e}", case.name));
     let images: Vec<RgbImage> = case
         .images
         .iter()
@@ -99,7 +102,8 @@ fn check(case: &Case, device: &Device, tolerance: f32, steps: usize) -> f32 {
     for (what, options, wanted) in
         [("option scores", options, &case.option_logprobs), ("with end", with_end, &case.option_logprobs_eos)]
     {
-        let found: Vec<f32> = block_on(prefix.score(&l.model, &options)).unwrap().iter().map(|v| *v as f32).collect();
+        let found: Vec<f32> =
+            block_on(prefix.score(&l.model, &options)).unwrap().iter().map(|v| *v as f32).collect();
         let wanted: Vec<f32> = wanted.iter().map(|v| *v as f32).collect();
         close(what, &found, &wanted);
     }
@@ -114,7 +118,45 @@ fn cpu_matches_the_reference_in_every_case() {
     }
 }
 
-/// The first image of a fixture decides whether the vision path of a wrong model would be noticed.
+/// The same on a graphics adapter: a real GPU where there is one, else software Vulkan. Every new shape is tuned first,
+/// which takes minutes on software Vulkan; `PLUMBLINE_FULL=1` runs every case.
+#[test]
+fn gpu_matches_the_reference() {
+    let adapters = plumb_engine::device::adapters();
+    if adapters.is_empty() {
+        eprintln!(
+            "SKIPPED: no graphics adapter; install software Vulkan (mesa-vulkan-drivers) to test the GPU path"
+        );
+        return;
+    }
+    let device = block_on(plumb_engine::device::open(plumb_engine::DeviceChoice::Gpu(None))).unwrap();
+    let full = std::env::var_os("PLUMBLINE_FULL").is_some();
+    let few = ["smolvlm_tiny_upscaled", "idefics3_3x2"];
+    for case in cases().into_iter().filter(|c| full || few.contains(&c.name.as_str())) {
+        let worst = check(&case, &device.device, 1e-3, if full { 30 } else { 4 });
+        println!("{:24} largest relative error {worst:.1e} on {}", case.name, device.name);
+    }
+}
+
+/// burn's own operations on the CPU, which other processors than x86-64 use: the same test in a process of its own,
+/// because the instructions are chosen once per process.
+#[test]
+fn the_portable_path_matches_the_reference() {
+    if std::env::var("PLUMBLINE_CPU").as_deref() == Ok("portable") {
+        return;
+    }
+    for level in ["portable", "avx2"] {
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "cpu_matches_the_reference_in_every_case", "--nocapture"])
+            .env("PLUMBLINE_CPU", level)
+            .output()
+            .unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains("1 passed"), "{level}: {text}");
+    }
+}
+
+/// One wrong sign among all weights would be noticed.
 #[test]
 fn a_changed_weight_is_noticed() {
     let case = cases().into_iter().find(|c| c.name == "smolvlm_1x2").unwrap();

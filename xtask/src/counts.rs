@@ -74,10 +74,7 @@ mod tests {
             ),
             Some((10, 0))
         );
-        assert_eq!(
-            of("test result: FAILED. 2 passed; 3 failed; 0 ignored"),
-            Some((2, 3))
-        );
+        assert_eq!(of("test result: FAILED. 2 passed; 3 failed; 0 ignored"), Some((2, 3)));
         assert_eq!(
             of("     Summary [   0.123s] 5 tests run: 3 passed (1 slow), 1 failed, 1 timed out, 2 skipped"),
             Some((3, 2))
@@ -88,10 +85,7 @@ mod tests {
             ),
             Some((1, 0))
         );
-        assert_eq!(
-            of("     Summary [   0.1s] 4/9 tests run: 3 passed, 1 failed, 0 skipped"),
-            Some((3, 1))
-        );
+        assert_eq!(of("     Summary [   0.1s] 4/9 tests run: 3 passed, 1 failed, 0 skipped"), Some((3, 1)));
         for other in ["test a ... ok", "3 passed; 1 failed", "", "Summary of it"] {
             assert_eq!(of(other), None, "{other}");
         }

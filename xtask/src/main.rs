@@ -75,9 +75,7 @@ fn choose(command: &str, arguments: &[String]) -> Result<Chosen, String> {
             "--skip" => &mut skip,
             other => return Err(format!("{other:?} is no option")),
         };
-        let names = rest
-            .next()
-            .ok_or_else(|| format!("{argument} needs the name of a step"))?;
+        let names = rest.next().ok_or_else(|| format!("{argument} needs the name of a step"))?;
         for name in names.split(',') {
             list.push(Step::from_name(name).ok_or_else(|| format!("{name:?} is no step"))?);
         }
@@ -91,20 +89,15 @@ fn choose(command: &str, arguments: &[String]) -> Result<Chosen, String> {
         })
         .filter(|step| !skip.contains(step))
         .collect::<Vec<_>>();
-    if steps.is_empty() {
-        Err("no step is left to run".to_owned())
-    } else {
-        Ok(Chosen { steps, fail_fast })
-    }
+    if steps.is_empty() { Err("no step is left to run".to_owned()) } else { Ok(Chosen { steps, fail_fast }) }
 }
 
 /// The root of the repository: cargo tells where this program's manifest is.
 fn root() -> Result<PathBuf, String> {
     match env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from) {
-        Some(manifest) => manifest
-            .parent()
-            .map(PathBuf::from)
-            .ok_or_else(|| "xtask has no parent folder".to_owned()),
+        Some(manifest) => {
+            manifest.parent().map(PathBuf::from).ok_or_else(|| "xtask has no parent folder".to_owned())
+        }
         None => env::current_dir().map_err(|error| format!("the current folder is not known: {error}")),
     }
 }
@@ -130,24 +123,13 @@ mod tests {
     #[test]
     fn steps_are_chosen_in_their_own_order() {
         assert_eq!(names("check", &[]).unwrap(), ["fmt", "typos", "deny", "clippy"]);
-        assert_eq!(
-            names("test", &[]).unwrap(),
-            ["fmt", "typos", "deny", "clippy", "test", "doctest"]
-        );
+        assert_eq!(names("test", &[]).unwrap(), ["fmt", "typos", "deny", "clippy", "test", "doctest"]);
         assert_eq!(
             names("test", &["--full", "--skip", "test,fmt"]).unwrap(),
             ["typos", "deny", "clippy", "doctest", "doc"]
         );
-        assert_eq!(
-            names("test", &["--only", "doc", "--only", "fmt"]).unwrap(),
-            ["fmt", "doc"]
-        );
-        for wrong in [
-            &["--only"][..],
-            &["--only", "x"],
-            &["--fast"],
-            &["--only", "fmt", "--skip", "fmt"],
-        ] {
+        assert_eq!(names("test", &["--only", "doc", "--only", "fmt"]).unwrap(), ["fmt", "doc"]);
+        for wrong in [&["--only"][..], &["--only", "x"], &["--fast"], &["--only", "fmt", "--skip", "fmt"]] {
             assert!(names("test", wrong).is_err(), "{wrong:?}");
         }
     }

@@ -24,15 +24,8 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 7] = [
-        Self::Fmt,
-        Self::Typos,
-        Self::Deny,
-        Self::Clippy,
-        Self::Test,
-        Self::Doctest,
-        Self::Doc,
-    ];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Fmt, Self::Typos, Self::Deny, Self::Clippy, Self::Test, Self::Doctest, Self::Doc];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -77,12 +70,7 @@ impl Context {
                 .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Ok(Self {
-            root,
-            target,
-            cargo,
-            runtime,
-        })
+        Ok(Self { root, target, cargo, runtime })
     }
 
     pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
@@ -220,10 +208,9 @@ fn run_step(context: &Context, step: Step) -> Outcome {
             "warnings",
         ])),
         Step::Test => tests(context),
-        Step::Doctest => counted(
-            context.cargo(&["test", "--doc", "--release", "--workspace", "--no-fail-fast"]),
-            false,
-        ),
+        Step::Doctest => {
+            counted(context.cargo(&["test", "--doc", "--release", "--workspace", "--no-fail-fast"]), false)
+        }
         Step::Doc => {
             let mut command = context.cargo(&["doc", "--release", "--workspace", "--no-deps"]);
             command.env("RUSTDOCFLAGS", "-D warnings");
@@ -234,10 +221,7 @@ fn run_step(context: &Context, step: Step) -> Outcome {
 
 fn tests(context: &Context) -> Outcome {
     if tools::answers(&mut context.cargo(&["nextest", "--version"])) {
-        counted(
-            context.cargo(&["nextest", "run", "--release", "--workspace", "--no-fail-fast"]),
-            true,
-        )
+        counted(context.cargo(&["nextest", "run", "--release", "--workspace", "--no-fail-fast"]), true)
     } else {
         println!("cargo-nextest is not installed: cargo test runs the tests");
         counted(
@@ -258,10 +242,7 @@ fn tests(context: &Context) -> Outcome {
 /// A step that is one check.
 fn check(command: Command) -> Outcome {
     let good = run(command).success;
-    Outcome::Ran(Counts {
-        passed: u64::from(good),
-        failed: u64::from(!good),
-    })
+    Outcome::Ran(Counts { passed: u64::from(good), failed: u64::from(!good) })
 }
 
 /// A step whose tests are counted. A run that fails without a failed test (it did not compile, it crashed) is one
@@ -287,19 +268,12 @@ struct Finished {
 /// Runs a command, showing its output as it comes and adding up the closing lines of test runners.
 fn run(mut command: Command) -> Finished {
     tools::announce(&command);
-    let child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn();
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = match child {
         Ok(child) => child,
         Err(error) => {
             println!("{} cannot be started: {error}", command.get_program().display());
-            return Finished {
-                success: false,
-                counts: Counts::default(),
-            };
+            return Finished { success: false, counts: Counts::default() };
         }
     };
     let out = child.stdout.take();

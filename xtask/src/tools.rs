@@ -21,22 +21,13 @@ pub(crate) fn answers(command: &mut Command) -> bool {
 /// Shows what is about to run, without the environment that every step has.
 pub(crate) fn announce(command: &Command) {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
-    println!(
-        "$ {}",
-        words
-            .map(|word| word.to_string_lossy())
-            .collect::<Vec<_>>()
-            .join(" ")
-    );
+    println!("$ {}", words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" "));
 }
 
 /// Runs a command with its output shown.
 fn works(mut command: Command) -> bool {
     announce(&command);
-    command
-        .stdin(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    command.stdin(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 /// Sees to a software Vulkan driver, with which the GPU tests run where there is no GPU. Returns what was found or done.
@@ -56,26 +47,16 @@ pub(crate) fn software_vulkan(context: &Context) -> Result<String, String> {
 }
 
 fn has_vulkan() -> bool {
-    let library = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib"]
+    let library = ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib"].iter().any(|folder| {
+        let folder = Path::new(folder);
+        let below = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        std::iter::once(folder.to_path_buf())
+            .chain(below)
+            .any(|folder| folder.join("libvulkan.so.1").exists())
+    });
+    let driver = ["/usr/share/vulkan/icd.d", "/etc/vulkan/icd.d", "/usr/local/share/vulkan/icd.d"]
         .iter()
-        .any(|folder| {
-            let folder = Path::new(folder);
-            let below = fs::read_dir(folder)
-                .into_iter()
-                .flatten()
-                .flatten()
-                .map(|entry| entry.path());
-            std::iter::once(folder.to_path_buf())
-                .chain(below)
-                .any(|folder| folder.join("libvulkan.so.1").exists())
-        });
-    let driver = [
-        "/usr/share/vulkan/icd.d",
-        "/etc/vulkan/icd.d",
-        "/usr/local/share/vulkan/icd.d",
-    ]
-    .iter()
-    .any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()));
+        .any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()));
     library && driver
 }
 
@@ -83,27 +64,18 @@ fn has_vulkan() -> bool {
 fn apt_install(context: &Context, packages: &[&str]) -> Result<(), String> {
     let names = packages.join(" ");
     if !answers(context.command("apt-get").arg("--version")) {
-        return Err(format!(
-            "there is no apt-get here; install by hand what this system calls {names}"
-        ));
+        return Err(format!("there is no apt-get here; install by hand what this system calls {names}"));
     }
-    let root = Command::new("id")
-        .arg("-u")
-        .output()
-        .is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
     if !root && !answers(context.command("sudo").args(["-n", "true"])) {
-        return Err(format!(
-            "not permitted to install packages; run: sudo apt-get install {names}"
-        ));
+        return Err(format!("not permitted to install packages; run: sudo apt-get install {names}"));
     }
     let apt = |arguments: &[&str]| {
         let mut command = context.command(if root { "env" } else { "sudo" });
         if !root {
             command.args(["-n", "env"]);
         }
-        command
-            .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
-            .args(arguments);
+        command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
         works(command)
     };
     let install = [&["install", "-y", "--no-install-recommends"], packages].concat();

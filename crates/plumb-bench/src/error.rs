@@ -16,25 +16,11 @@ pub enum BenchError {
     #[error("{file} is not a readable Parquet file: {why}")]
     Parquet { file: String, why: String },
     #[error("{file}: the column `{column}` is missing; the file has {found}")]
-    MissingColumn {
-        file: String,
-        column: String,
-        found: String,
-    },
+    MissingColumn { file: String, column: String, found: String },
     #[error("{file}: the column `{column}` should be {expected}, found {found}")]
-    ColumnType {
-        file: String,
-        column: String,
-        expected: &'static str,
-        found: String,
-    },
+    ColumnType { file: String, column: String, expected: &'static str, found: String },
     #[error("{file}: {what} is {found}, more than the limit of {limit}")]
-    TooLarge {
-        file: String,
-        what: String,
-        found: u64,
-        limit: u64,
-    },
+    TooLarge { file: String, what: String, found: u64, limit: u64 },
     #[error("{file}, line {line}: {why}")]
     Json { file: String, line: usize, why: String },
     #[error("{file} holds no rows; a benchmark needs at least one")]
@@ -46,34 +32,19 @@ pub enum BenchError {
     #[error("cannot write the benchmark: {why}")]
     Write { why: String },
     #[error("there is no {what} named `{name}`; choose one of {known}")]
-    UnknownName {
-        what: &'static str,
-        name: String,
-        known: String,
-    },
+    UnknownName { what: &'static str, name: String, known: String },
 }
 
 impl BenchError {
     pub(crate) fn io(file: impl Into<String>, source: std::io::Error) -> Self {
-        Self::Io {
-            file: file.into(),
-            source,
-        }
+        Self::Io { file: file.into(), source }
     }
 
     pub(crate) fn parquet(file: &str, why: impl std::fmt::Display) -> Self {
-        Self::Parquet {
-            file: file.to_owned(),
-            why: why.to_string(),
-        }
+        Self::Parquet { file: file.to_owned(), why: why.to_string() }
     }
 
     pub(crate) fn too_large(file: &str, what: impl Into<String>, found: u64, limit: u64) -> Self {
-        Self::TooLarge {
-            file: file.to_owned(),
-            what: what.into(),
-            found,
-            limit,
-        }
+        Self::TooLarge { file: file.to_owned(), what: what.into(), found, limit }
     }
 }

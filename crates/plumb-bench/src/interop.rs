@@ -33,8 +33,7 @@ pub fn export_csv(out: impl Write, predictions: &[Prediction]) -> Result<()> {
     let mut csv = csv::Writer::from_writer(out);
     csv.write_record(["index", "raw_prediction"]).map_err(why)?;
     for p in predictions {
-        csv.write_record([p.id.as_str(), p.raw.as_deref().unwrap_or("")])
-            .map_err(why)?;
+        csv.write_record([p.id.as_str(), p.raw.as_deref().unwrap_or("")]).map_err(why)?;
     }
     csv.flush().map_err(|e| BenchError::Write { why: e.to_string() })
 }
@@ -46,26 +45,17 @@ pub fn export_csv(out: impl Write, predictions: &[Prediction]) -> Result<()> {
 /// [`BenchError::TooLarge`] past 1 000 000 lines or 16 MiB in one line.
 pub fn import_jsonl(input: impl BufRead, name: &str) -> Result<Vec<Prediction>> {
     read_lines(input, name, |row, _| {
-        let id = row
-            .get("index")
-            .and_then(text_of)
-            .ok_or("expected a field `index` with a number or a text")?;
+        let id =
+            row.get("index").and_then(text_of).ok_or("expected a field `index` with a number or a text")?;
         let raw = match row.get("raw_prediction") {
             None => return Err("expected a field `raw_prediction`".to_owned()),
             Some(Value::Null) => None,
             Some(Value::String(s)) => Some(s.clone()),
             Some(other) => {
-                return Err(format!(
-                    "`raw_prediction` should be a text or null, found {}",
-                    kind(other)
-                ));
+                return Err(format!("`raw_prediction` should be a text or null, found {}", kind(other)));
             }
         };
-        Ok(Prediction {
-            id,
-            raw,
-            ..Prediction::default()
-        })
+        Ok(Prediction { id, raw, ..Prediction::default() })
     })
 }
 
@@ -74,11 +64,7 @@ pub fn import_jsonl(input: impl BufRead, name: &str) -> Result<Vec<Prediction>> 
 /// # Errors
 /// [`BenchError::Json`] with the line for a row or header that does not fit.
 pub fn import_csv(input: impl Read, name: &str) -> Result<Vec<Prediction>> {
-    let fail = |line: usize, why: String| BenchError::Json {
-        file: name.to_owned(),
-        line,
-        why,
-    };
+    let fail = |line: usize, why: String| BenchError::Json { file: name.to_owned(), line, why };
     let mut csv = csv::Reader::from_reader(input);
     let head = csv.headers().map_err(|e| fail(1, e.to_string()))?.clone();
     let column = |wanted: &str| {
@@ -90,11 +76,7 @@ pub fn import_csv(input: impl Read, name: &str) -> Result<Vec<Prediction>> {
     let mut out = Vec::new();
     for (i, record) in csv.records().enumerate() {
         let record = record.map_err(|e| fail(i + 2, e.to_string()))?;
-        let cell = |c: usize| {
-            record
-                .get(c)
-                .ok_or_else(|| fail(i + 2, "the row is too short".to_owned()))
-        };
+        let cell = |c: usize| record.get(c).ok_or_else(|| fail(i + 2, "the row is too short".to_owned()));
         out.push(Prediction::text(cell(index)?, cell(raw)?));
         limit(name, out.len())?;
     }
@@ -110,10 +92,8 @@ pub fn import_csv(input: impl Read, name: &str) -> Result<Vec<Prediction>> {
 /// As [`import_jsonl`], and for a line that names no row.
 pub fn import_lmms_eval(input: impl BufRead, name: &str, samples: &[Sample]) -> Result<Vec<Prediction>> {
     let by_idx: HashMap<i64, &Sample> = samples.iter().map(|s| (s.idx, s)).collect();
-    let by_row: HashMap<i64, &Sample> = samples
-        .iter()
-        .filter_map(|s| Some((i64::try_from(s.row).ok()?, s)))
-        .collect();
+    let by_row: HashMap<i64, &Sample> =
+        samples.iter().filter_map(|s| Some((i64::try_from(s.row).ok()?, s))).collect();
     read_lines(input, name, |row, _| {
         let idx = row
             .get("cv_bench_acc")
@@ -123,14 +103,10 @@ pub fn import_lmms_eval(input: impl BufRead, name: &str, samples: &[Sample]) -> 
         let place = row.get("doc_id").and_then(Value::as_i64);
         let id = match (idx, place) {
             (Some(idx), _) => by_idx.get(&idx).map_or_else(|| idx.to_string(), |s| s.id.clone()),
-            (None, Some(place)) => by_row
-                .get(&place)
-                .map_or_else(|| place.to_string(), |s| s.id.clone()),
+            (None, Some(place)) => by_row.get(&place).map_or_else(|| place.to_string(), |s| s.id.clone()),
             (None, None) => return Err("expected `cv_bench_acc.id`, `doc.idx` or `doc_id`".to_owned()),
         };
-        let raw = ["resps", "filtered_resps"]
-            .iter()
-            .find_map(|f| row.get(*f).and_then(first_text));
+        let raw = ["resps", "filtered_resps"].iter().find_map(|f| row.get(*f).and_then(first_text));
         match raw {
             Some(raw) => Ok(Prediction::text(id, raw)),
             None => Err("expected a generated text in `resps` or `filtered_resps`".to_owned()),
@@ -149,10 +125,7 @@ fn first_text(value: &Value) -> Option<String> {
 
 fn index_value(id: &str) -> Value {
     // Only a number that prints back to the same id may become one: "007" must stay text.
-    id.parse::<i64>()
-        .ok()
-        .filter(|n| n.to_string() == id)
-        .map_or_else(|| json!(id), |n| json!(n))
+    id.parse::<i64>().ok().filter(|n| n.to_string() == id).map_or_else(|| json!(id), |n| json!(n))
 }
 
 fn text_of(value: &Value) -> Option<String> {
@@ -180,12 +153,7 @@ fn list(head: &csv::StringRecord) -> String {
 
 fn limit(name: &str, rows: usize) -> Result<()> {
     if rows > MAX_ROWS {
-        return Err(BenchError::too_large(
-            name,
-            "the number of rows",
-            rows as u64,
-            MAX_ROWS as u64,
-        ));
+        return Err(BenchError::too_large(name, "the number of rows", rows as u64, MAX_ROWS as u64));
     }
     Ok(())
 }
@@ -209,12 +177,7 @@ pub(crate) fn read_lines<T>(
             break;
         }
         if read as u64 > MAX_LINE {
-            return Err(BenchError::too_large(
-                name,
-                format!("line {number}"),
-                read as u64,
-                MAX_LINE,
-            ));
+            return Err(BenchError::too_large(name, format!("line {number}"), read as u64, MAX_LINE));
         }
         let text = line.trim_ascii();
         // A byte order mark is what some editors leave at the start.
@@ -222,11 +185,7 @@ pub(crate) fn read_lines<T>(
         if text.is_empty() {
             continue;
         }
-        let fail = |why: String| BenchError::Json {
-            file: name.to_owned(),
-            line: number,
-            why,
-        };
+        let fail = |why: String| BenchError::Json { file: name.to_owned(), line: number, why };
         let value: Value = serde_json::from_slice(text).map_err(|e| fail(format!("not JSON: {e}")))?;
         let Value::Object(map) = &value else {
             return Err(fail(format!("expected an object, found {}", kind(&value))));
@@ -273,20 +232,14 @@ mod tests {
             r#"{"doc_id":9,"filtered_resps":["A"]}"#,
         );
         let got = import_lmms_eval(text.as_bytes(), "s.jsonl", &[s]).unwrap();
-        let ids: Vec<_> = got
-            .iter()
-            .map(|p| (p.id.as_str(), p.raw.as_deref().unwrap()))
-            .collect();
+        let ids: Vec<_> = got.iter().map(|p| (p.id.as_str(), p.raw.as_deref().unwrap())).collect();
         assert_eq!(ids, [("787", "B"), ("787", "A)"), ("9", "A")]);
     }
 
     #[test]
     fn errors_name_the_line() {
         for (text, wanted) in [
-            (
-                "{\"index\":1,\"raw_prediction\":\"A\"}\n[1]",
-                "line 2: expected an object, found a list",
-            ),
+            ("{\"index\":1,\"raw_prediction\":\"A\"}\n[1]", "line 2: expected an object, found a list"),
             ("{\"raw_prediction\":\"A\"}", "line 1: expected a field `index`"),
             ("{\"index\":1}", "raw_prediction"),
             ("{\"index\":1,\"raw_prediction\":3}", "found a number"),
@@ -296,16 +249,9 @@ mod tests {
             let e = import_jsonl(text.as_bytes(), "p.jsonl").unwrap_err().to_string();
             assert!(e.contains(wanted), "{e}");
         }
-        assert!(
-            import_csv(&b"a,b\n1,2\n"[..], "p.csv")
-                .unwrap_err()
-                .to_string()
-                .contains("`index`")
-        );
+        assert!(import_csv(&b"a,b\n1,2\n"[..], "p.csv").unwrap_err().to_string().contains("`index`"));
         assert!(import_csv(&b"index,raw_prediction\n1\n"[..], "p.csv").is_err());
-        let e = import_lmms_eval(&b"{\"resps\":[[\"A\"]]}"[..], "s", &[])
-            .unwrap_err()
-            .to_string();
+        let e = import_lmms_eval(&b"{\"resps\":[[\"A\"]]}"[..], "s", &[]).unwrap_err().to_string();
         assert!(e.contains("doc_id"), "{e}");
         assert!(import_lmms_eval(&b"{\"doc_id\":1}"[..], "s", &[]).is_err());
     }

@@ -53,10 +53,7 @@ pub struct Parsed {
 
 impl Parsed {
     fn chosen(choice: usize) -> Self {
-        Self {
-            choice: Some(choice),
-            status: ParseStatus::Parsed,
-        }
+        Self { choice: Some(choice), status: ParseStatus::Parsed }
     }
 
     fn none(status: ParseStatus) -> Self {
@@ -74,13 +71,8 @@ impl Parsed {
 }
 
 impl Parser {
-    pub const ALL: [Self; 5] = [
-        Self::OfficialFirstChar,
-        Self::LmmsEval,
-        Self::Strict,
-        Self::OptionText,
-        Self::LogLik,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::OfficialFirstChar, Self::LmmsEval, Self::Strict, Self::OptionText, Self::LogLik];
 
     /// The name in run records and on the command line.
     pub fn id(self) -> &'static str {
@@ -126,14 +118,11 @@ impl std::str::FromStr for Parser {
     type Err = BenchError;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.id() == name)
-            .ok_or_else(|| BenchError::UnknownName {
-                what: "parser",
-                name: name.to_owned(),
-                known: Self::ALL.map(Self::id).join(", "),
-            })
+        Self::ALL.into_iter().find(|p| p.id() == name).ok_or_else(|| BenchError::UnknownName {
+            what: "parser",
+            name: name.to_owned(),
+            known: Self::ALL.map(Self::id).join(", "),
+        })
     }
 }
 
@@ -147,12 +136,7 @@ fn official_first_char(raw: &str) -> Option<char> {
         }
     }
     // The order is theirs: a space behind the parenthesis stays, and is then the first character.
-    text.trim()
-        .trim_end_matches('.')
-        .trim_start_matches('(')
-        .trim_end_matches(')')
-        .chars()
-        .next()
+    text.trim().trim_end_matches('.').trim_start_matches('(').trim_end_matches(')').chars().next()
 }
 
 fn lmms_eval(raw: &str) -> Option<char> {

@@ -27,29 +27,17 @@ pub struct Prediction {
 impl Prediction {
     /// A generated answer.
     pub fn text(id: impl Into<String>, raw: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            raw: Some(raw.into()),
-            ..Self::default()
-        }
+        Self { id: id.into(), raw: Some(raw.into()), ..Self::default() }
     }
 
     /// An answer by option scores.
     pub fn scores(id: impl Into<String>, option_logprobs: Vec<f64>) -> Self {
-        Self {
-            id: id.into(),
-            option_logprobs: Some(option_logprobs),
-            ..Self::default()
-        }
+        Self { id: id.into(), option_logprobs: Some(option_logprobs), ..Self::default() }
     }
 
     /// A row that was tried and failed.
     pub fn failed(id: impl Into<String>, error: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            error: Some(error.into()),
-            ..Self::default()
-        }
+        Self { id: id.into(), error: Some(error.into()), ..Self::default() }
     }
 
     /// Option probabilities: softmax of `option_logprobs` over the row's `options` choices.
@@ -57,10 +45,7 @@ impl Prediction {
     /// `None` when there are no scores, their number differs from `options`, one is NaN or +infinity, or all are
     /// -infinity.
     pub fn probabilities(&self, options: usize) -> Option<Vec<f64>> {
-        let scores = self
-            .option_logprobs
-            .as_ref()
-            .filter(|s| s.len() == options && options > 0)?;
+        let scores = self.option_logprobs.as_ref().filter(|s| s.len() == options && options > 0)?;
         let max = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         if !max.is_finite() || scores.iter().any(|s| s.is_nan()) {
             return None;

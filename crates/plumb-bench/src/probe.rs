@@ -16,11 +16,7 @@ pub fn shift_options(sample: &Sample, shift: usize) -> Option<Sample> {
     let n = sample.options.len();
     let shift = shift.checked_rem(n)?;
     let listed = |options: &[String]| -> String {
-        options
-            .iter()
-            .enumerate()
-            .map(|(i, o)| format!("\n({}) {o}", letter(i)))
-            .collect()
+        options.iter().enumerate().map(|(i, o)| format!("\n({}) {o}", letter(i))).collect()
     };
     let mut options = sample.options.clone();
     options.rotate_right(shift);
@@ -28,25 +24,13 @@ pub fn shift_options(sample: &Sample, shift: usize) -> Option<Sample> {
     let at = sample.prompt.find(&before)?;
     let mut prompt = sample.prompt.clone();
     prompt.replace_range(at..at + before.len(), &listed(&options));
-    let id = if shift == 0 {
-        sample.id.clone()
-    } else {
-        format!("{}#shift{shift}", sample.id)
-    };
-    Some(Sample {
-        id,
-        options,
-        prompt,
-        gold: (sample.gold + shift) % n,
-        ..sample.clone()
-    })
+    let id = if shift == 0 { sample.id.clone() } else { format!("{}#shift{shift}", sample.id) };
+    Some(Sample { id, options, prompt, gold: (sample.gold + shift) % n, ..sample.clone() })
 }
 
 /// All cyclic orders of a question, the given one first (CircularEval, as in MMBench).
 pub fn circular(sample: &Sample) -> Vec<Sample> {
-    (0..sample.options.len())
-        .filter_map(|shift| shift_options(sample, shift))
-        .collect()
+    (0..sample.options.len()).filter_map(|shift| shift_options(sample, shift)).collect()
 }
 
 /// What the cyclic orders of a set of questions show.
@@ -108,10 +92,7 @@ mod tests {
     fn options_turn_with_gold_and_prompt() {
         let s = Sample::multiple_choice("7", "How many?", &["3", "2", "1", "0"], 2);
         let t = shift_options(&s, 1).unwrap();
-        assert_eq!(
-            (t.options.join(""), t.gold, t.id.as_str()),
-            ("0321".to_owned(), 3, "7#shift1")
-        );
+        assert_eq!((t.options.join(""), t.gold, t.id.as_str()), ("0321".to_owned(), 3, "7#shift1"));
         assert!(t.prompt.ends_with("\n(A) 0\n(B) 3\n(C) 2\n(D) 1"), "{}", t.prompt);
         assert_eq!(shift_options(&s, 4).unwrap(), s);
         assert_eq!(circular(&s).len(), 4);
@@ -130,14 +111,9 @@ mod tests {
         let orders: Vec<Sample> = samples.iter().flat_map(circular).collect();
         let always_a: Vec<Prediction> = orders.iter().map(|s| Prediction::text(&*s.id, "A")).collect();
         let blind = circular_score(&samples, &always_a, Parser::Strict);
-        assert_eq!(
-            (blind.n, blind.right_in_all, blind.consistent, blind.chance),
-            (40, 0, 0, 0.25)
-        );
-        let seeing: Vec<Prediction> = orders
-            .iter()
-            .map(|s| Prediction::text(&*s.id, s.gold_letter().to_string()))
-            .collect();
+        assert_eq!((blind.n, blind.right_in_all, blind.consistent, blind.chance), (40, 0, 0, 0.25));
+        let seeing: Vec<Prediction> =
+            orders.iter().map(|s| Prediction::text(&*s.id, s.gold_letter().to_string())).collect();
         let seen = circular_score(&samples, &seeing, Parser::Strict);
         assert_eq!((seen.accuracy(), seen.consistent), (Some(1.0), 40));
         assert_eq!(circular_score(&samples, &always_a[..3], Parser::Strict).n, 1);

@@ -59,9 +59,8 @@ impl PromptPreset {
             },
             Self::LmmsEval => {
                 // lmms-eval knows five letters only, so a six-option question never hears of F.
-                let letters: Vec<String> = (0..sample.options.len().min(5))
-                    .map(|i| letter(i).to_string())
-                    .collect();
+                let letters: Vec<String> =
+                    (0..sample.options.len().min(5)).map(|i| letter(i).to_string()).collect();
                 let letters = letters.join(", ");
                 Rendered {
                     user_text: format!(
@@ -71,10 +70,7 @@ impl PromptPreset {
                     assistant_prefill: None,
                 }
             }
-            Self::VlmEvalKit => Rendered {
-                user_text: prompt.trim().to_owned(),
-                assistant_prefill: None,
-            },
+            Self::VlmEvalKit => Rendered { user_text: prompt.trim().to_owned(), assistant_prefill: None },
             Self::SmolvlmMcq => Rendered {
                 user_text: format!("{}\nAnswer with the letter.", prompt.trim()),
                 assistant_prefill: Some(" Answer:".to_owned()),
@@ -107,14 +103,11 @@ impl std::str::FromStr for PromptPreset {
     type Err = BenchError;
 
     fn from_str(name: &str) -> Result<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|p| p.id() == name)
-            .ok_or_else(|| BenchError::UnknownName {
-                what: "prompt preset",
-                name: name.to_owned(),
-                known: Self::ALL.map(Self::id).join(", "),
-            })
+        Self::ALL.into_iter().find(|p| p.id() == name).ok_or_else(|| BenchError::UnknownName {
+            what: "prompt preset",
+            name: name.to_owned(),
+            known: Self::ALL.map(Self::id).join(", "),
+        })
     }
 }
 
@@ -127,10 +120,7 @@ mod tests {
         let s = Sample::multiple_choice("0", "Q?", &["3", "2", "1", "0", "4", "5"], 2);
         assert_eq!(
             PromptPreset::Official.render(&s).user_text,
-            format!(
-                "{}\nAnswer with the option's letter from the given choices directly.",
-                s.prompt
-            )
+            format!("{}\nAnswer with the option's letter from the given choices directly.", s.prompt)
         );
         assert_eq!(
             PromptPreset::LmmsEval.render(&s).user_text,

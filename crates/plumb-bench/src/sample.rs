@@ -153,19 +153,12 @@ impl Sample {
 
     /// The probability of a right answer by guessing: 1 / number of options, 0 without options.
     pub fn chance(&self) -> f64 {
-        if self.options.is_empty() {
-            0.0
-        } else {
-            1.0 / self.options.len() as f64
-        }
+        if self.options.is_empty() { 0.0 } else { 1.0 / self.options.len() as f64 }
     }
 
     /// What rows must share to count as one draw in clustered statistics: the photograph they were made from.
     pub fn cluster_key(&self) -> &str {
-        [&self.source_filename, &self.filename]
-            .into_iter()
-            .find(|name| !name.is_empty())
-            .unwrap_or(&self.id)
+        [&self.source_filename, &self.filename].into_iter().find(|name| !name.is_empty()).unwrap_or(&self.id)
     }
 
     /// The collection the photograph is from: `hypersim`, `sunrgbd`, `nuscenes`, `ade` or `coco`.
@@ -173,36 +166,26 @@ impl Sample {
     /// Omni3D joins three collections (indoor rendered, indoor real, driving) that behave differently; their name
     /// is in the file name (`img/3D/depth/omni3d_hypersim_52.png`).
     pub fn sub_source(&self) -> Option<&'static str> {
-        [
-            &self.filename,
-            &self.source_dataset,
-            &self.source_filename,
-            &self.source,
-        ]
-        .into_iter()
-        .find_map(|text| {
-            let text = text.to_ascii_lowercase().replace([' ', '-', '_'], "");
-            ["hypersim", "sunrgbd", "nuscenes", "ade", "coco"]
-                .into_iter()
-                .find(|name| text.contains(name))
-        })
+        [&self.filename, &self.source_dataset, &self.source_filename, &self.source].into_iter().find_map(
+            |text| {
+                let text = text.to_ascii_lowercase().replace([' ', '-', '_'], "");
+                ["hypersim", "sunrgbd", "nuscenes", "ade", "coco"]
+                    .into_iter()
+                    .find(|name| text.contains(name))
+            },
+        )
     }
 }
 
 /// The letter of option `index`: 0 is `A`. Past `Z` it is `?`.
 pub fn letter(index: usize) -> char {
-    u8::try_from(index)
-        .ok()
-        .filter(|&i| i < 26)
-        .map_or('?', |i| char::from(b'A' + i))
+    u8::try_from(index).ok().filter(|&i| i < 26).map_or('?', |i| char::from(b'A' + i))
 }
 
 /// The option a letter names, in either case, whatever the number of options.
 pub fn letter_index(letter: char) -> Option<usize> {
     let upper = letter.to_ascii_uppercase();
-    upper
-        .is_ascii_uppercase()
-        .then(|| (upper as usize) - ('A' as usize))
+    upper.is_ascii_uppercase().then(|| (upper as usize) - ('A' as usize))
 }
 
 /// Question and options in CV-Bench's wording.

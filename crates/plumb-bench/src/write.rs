@@ -79,10 +79,7 @@ pub fn write_parquet<W: Write + Send>(
         // Images are all different and their least and greatest mean nothing.
         .set_column_dictionary_enabled(bytes.clone(), false)
         .set_column_statistics_enabled(bytes, EnabledStatistics::None)
-        .set_key_value_metadata(Some(vec![KeyValue::new(
-            "huggingface".to_owned(),
-            HUGGINGFACE.to_owned(),
-        )]))
+        .set_key_value_metadata(Some(vec![KeyValue::new("huggingface".to_owned(), HUGGINGFACE.to_owned())]))
         .build();
     let mut writer = SerializedFileWriter::new(out, Arc::new(schema), Arc::new(properties)).map_err(fail)?;
     let (mut group, mut written) = (Vec::new(), 0);
@@ -107,11 +104,7 @@ fn fail(e: ParquetError) -> BenchError {
 }
 
 fn check(sample: &Sample) -> Result<()> {
-    let wrong = |what: &str| {
-        Err(BenchError::Write {
-            why: format!("row `{}`: {what}", sample.id),
-        })
-    };
+    let wrong = |what: &str| Err(BenchError::Write { why: format!("row `{}`: {what}", sample.id) });
     if i32::try_from(sample.idx).is_err() {
         return wrong("idx does not fit 32 bits");
     }
@@ -132,22 +125,16 @@ fn write_group<W: Write + Send>(writer: &mut SerializedFileWriter<W>, rows: &[Pa
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(r.sample.kind.name()))?;
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(r.sample.task.name()))?;
     flat::<_, ByteArrayType>(&mut group, rows, 2, |r| r.image.clone().map(ByteArray::from))?;
-    flat::<_, ByteArrayType>(&mut group, rows, 2, |r| {
-        r.image_path.as_deref().map(ByteArray::from)
-    })?;
+    flat::<_, ByteArrayType>(&mut group, rows, 2, |r| r.image_path.as_deref().map(ByteArray::from))?;
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(&r.sample.question))?;
     write_choices(&mut group, rows)?;
-    flat::<_, ByteArrayType>(&mut group, rows, 1, |r| {
-        text(&format!("({})", letter(r.sample.gold)))
-    })?;
+    flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(&format!("({})", letter(r.sample.gold))))?;
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(&r.sample.prompt))?;
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(&r.sample.filename))?;
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(&r.sample.source))?;
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(&r.sample.source_dataset))?;
     flat::<_, ByteArrayType>(&mut group, rows, 1, |r| text(&r.sample.source_filename))?;
-    flat::<_, ByteArrayType>(&mut group, rows, 1, |r| {
-        r.sample.target_class.as_deref().map(ByteArray::from)
-    })?;
+    flat::<_, ByteArrayType>(&mut group, rows, 1, |r| r.sample.target_class.as_deref().map(ByteArray::from))?;
     flat::<_, Int32Type>(&mut group, rows, 1, |r| r.sample.target_size.and_then(int))?;
     write_boxes(&mut group, rows)?;
     group.close().map_err(fail)?;
@@ -162,10 +149,7 @@ fn flat<W: Write + Send, T: parquet::data_type::DataType>(
     value: impl Fn(&ParquetRow) -> Option<T::T>,
 ) -> Result<()> {
     let cells: Vec<Option<T::T>> = rows.iter().map(value).collect();
-    let levels: Vec<i16> = cells
-        .iter()
-        .map(|c| if c.is_some() { depth } else { depth - 1 })
-        .collect();
+    let levels: Vec<i16> = cells.iter().map(|c| if c.is_some() { depth } else { depth - 1 }).collect();
     let values: Vec<T::T> = cells.into_iter().flatten().collect();
     column::<W, T>(group, &values, &levels, None)
 }
@@ -176,16 +160,10 @@ fn column<W: Write + Send, T: parquet::data_type::DataType>(
     definition: &[i16],
     repetition: Option<&[i16]>,
 ) -> Result<()> {
-    let mut column = group
-        .next_column()
-        .map_err(fail)?
-        .ok_or_else(|| BenchError::Write {
-            why: "the schema has fewer columns than the writer".to_owned(),
-        })?;
-    column
-        .typed::<T>()
-        .write_batch(values, Some(definition), repetition)
-        .map_err(fail)?;
+    let mut column = group.next_column().map_err(fail)?.ok_or_else(|| BenchError::Write {
+        why: "the schema has fewer columns than the writer".to_owned(),
+    })?;
+    column.typed::<T>().write_batch(values, Some(definition), repetition).map_err(fail)?;
     column.close().map_err(fail)
 }
 

@@ -48,7 +48,9 @@ pub(crate) fn run(request: Request, show: Show) -> anyhow::Result<Option<Outcome
         }
         match kind {
             EventKind::Note { text } => bars.note(&text),
-            EventKind::Progress { stage, done, total, eta_secs } => bars.progress(&stage, done, total, eta_secs),
+            EventKind::Progress { stage, done, total, eta_secs } => {
+                bars.progress(&stage, done, total, eta_secs)
+            }
             EventKind::Text { text } if show.text => {
                 bars.clear();
                 let mut out = std::io::stdout();
@@ -105,7 +107,8 @@ impl Bars {
         if self.stage != stage {
             stage.clone_into(&mut self.stage);
             let template = "{msg:<18} {bar:24} {pos}/{len} {prefix}";
-            let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let style =
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             self.bar.set_style(style);
             self.bar.set_message(stage.to_owned());
             self.bar.enable_steady_tick(Duration::from_millis(200));

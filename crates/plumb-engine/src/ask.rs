@@ -52,7 +52,11 @@ pub(crate) async fn run(session: &mut Session, ask: Ask, reporter: &Reporter) ->
                 .options
                 .iter()
                 .zip(scores.iter().zip(probabilities))
-                .map(|(text, (&logprob, probability))| OptionScore { text: text.clone(), logprob, probability })
+                .map(|(text, (&logprob, probability))| OptionScore {
+                    text: text.clone(),
+                    logprob,
+                    probability,
+                })
                 .collect();
             let best = best(&scores);
             (ask.options.get(best).cloned().unwrap_or_default(), 0, options)

@@ -180,9 +180,10 @@ pub fn decide(choice: DeviceChoice, adapters: &[Adapter]) -> Result<(Option<&Ada
         },
         DeviceChoice::Auto => match best.filter(|a| !a.is_software()) {
             Some(adapter) => Ok((Some(adapter), "the best GPU of this machine".into())),
-            None if best.is_some() => {
-                Ok((None, "there is no GPU but a software rasteriser, which is slower than the CPU path".into()))
-            }
+            None if best.is_some() => Ok((
+                None,
+                "there is no GPU but a software rasteriser, which is slower than the CPU path".into(),
+            )),
             None => Ok((None, "there is no GPU".into())),
         },
     }
@@ -203,7 +204,8 @@ pub async fn open(choice: DeviceChoice) -> Result<OpenDevice> {
     let kind = adapter.device.clone().unwrap_or_default();
     // A runtime can be set up once per process and adapter.
     static OPEN: Mutex<Vec<(DeviceKind, Device)>> = Mutex::new(Vec::new());
-    let known = OPEN.lock().ok().and_then(|open| open.iter().find(|(k, _)| *k == kind).map(|(_, d)| d.clone()));
+    let known =
+        OPEN.lock().ok().and_then(|open| open.iter().find(|(k, _)| *k == kind).map(|(_, d)| d.clone()));
     let device = match known {
         Some(device) => device,
         None => {

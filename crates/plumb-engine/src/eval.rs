@@ -120,7 +120,9 @@ pub(crate) async fn run(
         let prediction = match one(session, bench, eval, sample, reporter).await {
             Ok(prediction) => prediction,
             // The model or the device is at fault, not the sample: going on would fail every row that follows.
-            Err(error @ (EngineError::Cancelled | EngineError::Device(_) | EngineError::Stopped)) => return Err(error),
+            Err(error @ (EngineError::Cancelled | EngineError::Device(_) | EngineError::Stopped)) => {
+                return Err(error);
+            }
             Err(EngineError::Model(
                 error @ (plumb_vlm::VlmError::Device(_) | plumb_vlm::VlmError::NotFinite { .. }),
             )) => return Err(error.into()),
@@ -173,7 +175,8 @@ async fn one(
         }
     };
     let rendered = eval.preset.render(sample);
-    let prompt = session.prompt(&rendered.user_text, image.as_ref(), rendered.assistant_prefill.as_deref())?;
+    let prompt =
+        session.prompt(&rendered.user_text, image.as_ref(), rendered.assistant_prefill.as_deref())?;
     let key = image.as_ref().map(RgbImage::content_hash);
     let room = if eval.scoring == Scoring::Generate { eval.max_tokens.min(64) } else { 16 };
     let mut prefix = session.prefix(&prompt, key.as_deref(), room, &mut AskSeconds::default()).await?;
@@ -184,7 +187,8 @@ async fn one(
         }
         Scoring::Generate => {
             let (text, _) =
-                ask::generate(session, &mut prefix, Sampling::Greedy, eval.max_tokens, reporter, false).await?;
+                ask::generate(session, &mut prefix, Sampling::Greedy, eval.max_tokens, reporter, false)
+                    .await?;
             Prediction::text(&sample.id, text)
         }
     };

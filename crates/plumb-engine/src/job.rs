@@ -41,8 +41,12 @@ impl Engine {
                 }
             })
             .map_err(|e| EngineError::Device(format!("the device thread does not start: {e}")))?;
-        let engine =
-            Self { jobs: Some(jobs), running: Mutex::default(), next: AtomicU64::new(1), thread: Some(thread) };
+        let engine = Self {
+            jobs: Some(jobs),
+            running: Mutex::default(),
+            next: AtomicU64::new(1),
+            thread: Some(thread),
+        };
         Ok((engine, events))
     }
 
@@ -64,7 +68,10 @@ impl Engine {
     /// Asks a job to stop at its next step; what it has written stays.
     pub fn cancel(&self, job: JobId) {
         if let Ok(running) = self.running.lock() {
-            running.iter().filter(|(id, _)| *id == job).for_each(|(_, flag)| flag.store(true, Ordering::Relaxed));
+            running
+                .iter()
+                .filter(|(id, _)| *id == job)
+                .for_each(|(_, flag)| flag.store(true, Ordering::Relaxed));
         }
     }
 }

@@ -124,8 +124,18 @@ pub enum EventKind {
 pub enum Outcome {
     Ask(Box<AskOutcome>),
     /// The run's folder; scores are computed from it.
-    Eval { run: PathBuf, records: u64, resumed_from: u64, failed: u64, seconds: f64 },
-    Trace { out: PathBuf, tokens: usize, frames: usize },
+    Eval {
+        run: PathBuf,
+        records: u64,
+        resumed_from: u64,
+        failed: u64,
+        seconds: f64,
+    },
+    Trace {
+        out: PathBuf,
+        tokens: usize,
+        frames: usize,
+    },
     Bench(BenchOutcome),
 }
 

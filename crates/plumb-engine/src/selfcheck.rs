@@ -57,7 +57,8 @@ pub async fn run(device: &OpenDevice) -> Result<SelfCheck> {
     let model = SmolVlm::load(&mut files, &device.device, Some(Precision::F32)).await?;
     let processor = Processor::load(&files, model.config(), None)?;
     let broken = |what: String| EngineError::Device(format!("the self check cannot run: {what}"));
-    let image = plumb_image::decode(asset!("image.png"), &Limits::default()).map_err(plumb_vlm::VlmError::from)?;
+    let image =
+        plumb_image::decode(asset!("image.png"), &Limits::default()).map_err(plumb_vlm::VlmError::from)?;
     let case: serde_json::Value =
         serde_json::from_slice(asset!("case.json")).map_err(|e| broken(e.to_string()))?;
     let text = case.get("prompt").and_then(serde_json::Value::as_str).unwrap_or_default();
@@ -66,7 +67,8 @@ pub async fn run(device: &OpenDevice) -> Result<SelfCheck> {
     let tile = processor.images().config().longest_edge_of_tile as usize;
     let features = model.image_features(&pixels, 1, tile, tile)?;
     let embeddings = model.embed(&prompt.ids, Some(&features))?;
-    let expected = SafeTensors::deserialize(asset!("expected.safetensors")).map_err(|e| broken(e.to_string()))?;
+    let expected =
+        SafeTensors::deserialize(asset!("expected.safetensors")).map_err(|e| broken(e.to_string()))?;
     let floats = |name: &str| -> Result<Vec<f32>> {
         let view = expected.tensor(name).map_err(|e| broken(e.to_string()))?;
         Ok(view.data().as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())

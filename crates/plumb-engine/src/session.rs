@@ -108,7 +108,8 @@ impl Session {
     pub fn pixels(&self, prompt: &Prompt) -> (Vec<f32>, usize, usize) {
         let frames = prompt.images.iter().map(|t| t.frames.len()).sum();
         let side = prompt.images.first().and_then(|t| t.frames.first()).map_or(0, |f| f.width() as usize);
-        let pixels = prompt.images.iter().flat_map(|tiles| self.processor.images().normalise(tiles)).collect();
+        let pixels =
+            prompt.images.iter().flat_map(|tiles| self.processor.images().normalise(tiles)).collect();
         (pixels, frames, side)
     }
 

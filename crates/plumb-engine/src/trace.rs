@@ -15,7 +15,12 @@ const LOGIT_ROWS: usize = 128;
 
 /// Writes `input_ids [seq]` (i64), `pixel_values [frames, 3, h, w]`, `image_features [frames · tokens, hidden]` and
 /// `logits [seq, vocab]` (f32) of `prompt` about `image`.
-pub(crate) async fn run(session: &mut Session, image: Option<&Path>, prompt: &str, out: &Path) -> Result<Outcome> {
+pub(crate) async fn run(
+    session: &mut Session,
+    image: Option<&Path>,
+    prompt: &str,
+    out: &Path,
+) -> Result<Outcome> {
     let image = image.map(read_image).transpose()?;
     let prompt = session.prompt(prompt, image.as_ref(), None)?;
     let (pixels, frames, side) = session.pixels(&prompt);

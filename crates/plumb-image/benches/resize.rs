@@ -14,9 +14,7 @@ fn noise(width: u32, height: u32, seed: u64) -> RgbImage {
     let mut state = seed.wrapping_mul(2).wrapping_add(1);
     let data = (0..width as usize * height as usize * 3)
         .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             (state >> 56) as u8
         })
         .collect();
@@ -44,10 +42,7 @@ fn resizing(c: &mut Criterion) {
         group.bench_function(
             BenchmarkId::new(format!("{filter:?}"), format!("{w}x{h}->{to_w}x{to_h}")),
             |b| {
-                b.iter(|| {
-                    next.next()
-                        .map(|image| resize(black_box(image), to_w, to_h, filter))
-                });
+                b.iter(|| next.next().map(|image| resize(black_box(image), to_w, to_h, filter)));
             },
         );
     }
@@ -57,10 +52,7 @@ fn resizing(c: &mut Criterion) {
 fn tiling(c: &mut Criterion) {
     let mut group = c.benchmark_group("smolvlm");
     group.sample_size(10);
-    let config = PreprocessorConfig {
-        longest_edge_of_tile: 512,
-        ..PreprocessorConfig::default()
-    };
+    let config = PreprocessorConfig { longest_edge_of_tile: 512, ..PreprocessorConfig::default() };
     let processor = ImageProcessor::new(config)
         .and_then(|processor| processor.with_longest_edge(2048))
         .unwrap_or_else(|error| panic!("configuration: {error}"));
@@ -69,9 +61,7 @@ fn tiling(c: &mut Criterion) {
     group.bench_function("process 1280x960", |b| {
         b.iter(|| next.next().map(|image| processor.process(black_box(image))));
     });
-    let tiles = processor
-        .process(&noise(1280, 960, 9))
-        .unwrap_or_else(|error| panic!("tiles: {error}"));
+    let tiles = processor.process(&noise(1280, 960, 9)).unwrap_or_else(|error| panic!("tiles: {error}"));
     group.bench_function("normalise 13 tiles", |b| {
         b.iter(|| processor.normalise(black_box(&tiles)));
     });

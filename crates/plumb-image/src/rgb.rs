@@ -32,16 +32,13 @@ pub(crate) fn byte_len(width: u32, height: u32) -> Result<usize, ImageError> {
     // A Vec cannot hold more than isize::MAX bytes.
     isize::try_from(bytes)
         .map(isize::unsigned_abs)
-        .map_err(|_| ImageError::OutOfMemory {
-            bytes: u64::try_from(bytes).unwrap_or(u64::MAX),
-        })
+        .map_err(|_| ImageError::OutOfMemory { bytes: u64::try_from(bytes).unwrap_or(u64::MAX) })
 }
 
 /// A zeroed buffer, or [`ImageError::OutOfMemory`] where `vec![0; n]` would abort the program.
 pub(crate) fn zeroed(len: usize) -> Result<Vec<u8>, ImageError> {
     let mut data = Vec::new();
-    data.try_reserve_exact(len)
-        .map_err(|_| ImageError::OutOfMemory { bytes: len as u64 })?;
+    data.try_reserve_exact(len).map_err(|_| ImageError::OutOfMemory { bytes: len as u64 })?;
     data.resize(len, 0);
     Ok(data)
 }
@@ -142,12 +139,7 @@ impl RgbImage {
         }
         let mut data = Vec::with_capacity(byte_len(width, height)?);
         let (left, right) = (x as usize * 3, (x as usize + width as usize) * 3);
-        for row in self
-            .data
-            .chunks_exact(self.stride())
-            .skip(y as usize)
-            .take(height as usize)
-        {
+        for row in self.data.chunks_exact(self.stride()).skip(y as usize).take(height as usize) {
             data.extend_from_slice(row.get(left..right).unwrap_or_default());
         }
         Self::new(width, height, data)
@@ -161,11 +153,7 @@ impl RgbImage {
             let (pixels, _) = row.as_chunks_mut::<3>();
             pixels.reverse();
         }
-        Self {
-            width: self.width,
-            height: self.height,
-            data,
-        }
+        Self { width: self.width, height: self.height, data }
     }
 
     /// SHA-256 of the picture in lower-case hexadecimal, for cache keys and fingerprints.
@@ -178,14 +166,11 @@ impl RgbImage {
         hasher.update(self.width.to_le_bytes());
         hasher.update(self.height.to_le_bytes());
         hasher.update(&self.data);
-        hasher
-            .finalize()
-            .iter()
-            .fold(String::with_capacity(64), |mut text, byte| {
-                // Writing to a String cannot fail.
-                let _ = write!(text, "{byte:02x}");
-                text
-            })
+        hasher.finalize().iter().fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 
@@ -200,26 +185,13 @@ mod tests {
 
     #[test]
     fn sizes_are_checked() {
-        assert!(matches!(
-            RgbImage::new(0, 3, vec![]),
-            Err(ImageError::ZeroSize { .. })
-        ));
+        assert!(matches!(RgbImage::new(0, 3, vec![]), Err(ImageError::ZeroSize { .. })));
         assert!(matches!(
             RgbImage::new(2, 2, vec![0; 11]),
-            Err(ImageError::BufferSize {
-                expected: 12,
-                found: 11,
-                ..
-            })
+            Err(ImageError::BufferSize { expected: 12, found: 11, .. })
         ));
-        assert!(matches!(
-            RgbImage::filled(u32::MAX, u32::MAX, [0; 3]),
-            Err(ImageError::OutOfMemory { .. })
-        ));
-        assert_eq!(
-            RgbImage::filled(2, 1, [1, 2, 3]).unwrap().data(),
-            [1, 2, 3, 1, 2, 3]
-        );
+        assert!(matches!(RgbImage::filled(u32::MAX, u32::MAX, [0; 3]), Err(ImageError::OutOfMemory { .. })));
+        assert_eq!(RgbImage::filled(2, 1, [1, 2, 3]).unwrap().data(), [1, 2, 3, 1, 2, 3]);
     }
 
     #[test]
@@ -246,17 +218,10 @@ mod tests {
     #[test]
     fn crops_outside_are_refused() {
         let image = ramp(7, 5);
-        for (x, y, w, h) in [
-            (0, 0, 8, 1),
-            (7, 0, 1, 1),
-            (0, 0, 0, 1),
-            (u32::MAX, 0, 2, 1),
-            (1, 1, 1, u32::MAX),
-        ] {
-            assert!(
-                matches!(image.crop(x, y, w, h), Err(ImageError::Crop { .. })),
-                "{x} {y} {w} {h}"
-            );
+        for (x, y, w, h) in
+            [(0, 0, 8, 1), (7, 0, 1, 1), (0, 0, 0, 1), (u32::MAX, 0, 2, 1), (1, 1, 1, u32::MAX)]
+        {
+            assert!(matches!(image.crop(x, y, w, h), Err(ImageError::Crop { .. })), "{x} {y} {w} {h}");
         }
     }
 

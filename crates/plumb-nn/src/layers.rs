@@ -18,7 +18,12 @@ impl Linear {
     ///
     /// # Errors
     /// See [`WeightError`].
-    pub async fn load(scope: &Scope<'_>, input: usize, output: usize, bias: bool) -> Result<Self, WeightError> {
+    pub async fn load(
+        scope: &Scope<'_>,
+        input: usize,
+        output: usize,
+        bias: bool,
+    ) -> Result<Self, WeightError> {
         let weight = scope.matrix("weight", output, input).await?;
         let bias = if bias { Some(scope.vector("bias", output).await?) } else { None };
         Ok(Self { weight, bias })
@@ -63,7 +68,12 @@ impl Linear {
     /// # Shapes
     /// - `x` `[m, in]`, `residual` `[m, out]` → `[m, out]`
     #[must_use]
-    pub fn forward_with(&self, x: Tensor<2>, activation: Activation, residual: Option<Tensor<2>>) -> Tensor<2> {
+    pub fn forward_with(
+        &self,
+        x: Tensor<2>,
+        activation: Activation,
+        residual: Option<Tensor<2>>,
+    ) -> Tensor<2> {
         ops::linear(x, &self.weight, self.bias.as_ref(), activation, residual)
     }
 }

@@ -333,13 +333,8 @@ pub(crate) fn rotate_and_store(
     let high = rotated.slice([0..m, 0..all, dim / 2..dim]);
     let cos = cos.clone().unsqueeze_dim::<3>(1);
     let sin = sin.clone().unsqueeze_dim::<3>(1);
-    let rotated = Tensor::cat(
-        vec![
-            low.clone() * cos.clone() - high.clone() * sin.clone(),
-            high * cos + low * sin,
-        ],
-        2,
-    );
+    let rotated =
+        Tensor::cat(vec![low.clone() * cos.clone() - high.clone() * sin.clone(), high * cos + low * sin], 2);
     let new_k = rotated.clone().slice([0..m, heads..all, 0..dim]).swap_dims(0, 1);
     let new_v = qkv.slice([0..m, all * dim..fused]).reshape([m, kv_heads, dim]).swap_dims(0, 1);
     k.inplace(|k| k.slice_assign([0..kv_heads, at..at + m, 0..dim], new_k));

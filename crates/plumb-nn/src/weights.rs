@@ -91,7 +91,10 @@ impl Source {
         }
     }
 
-    #[expect(clippy::unused_async, reason = "a browser's file has no blocking read; callers await from the start")]
+    #[expect(
+        clippy::unused_async,
+        reason = "a browser's file has no blocking read; callers await from the start"
+    )]
     async fn read(&self, offset: u64, out: &mut [u8]) -> Result<(), WeightError> {
         match self {
             #[cfg(not(target_family = "wasm"))]
@@ -202,7 +205,8 @@ impl Checkpoint {
                 Dtype::BF16 => Precision::Bf16,
                 _ => continue,
             };
-            counts.entry(precision.name()).or_insert((0, precision)).0 += entry.info.shape.iter().product::<usize>();
+            counts.entry(precision.name()).or_insert((0, precision)).0 +=
+                entry.info.shape.iter().product::<usize>();
         }
         counts.into_values().max_by_key(|(n, _)| *n).map(|(_, p)| p)
     }
@@ -274,7 +278,9 @@ async fn read_header(source: &Source) -> Result<(u64, Metadata), WeightError> {
     source.read(0, &mut n).await?;
     let n = u64::from_le_bytes(n);
     if n > MAX_HEADER || n > len - 8 {
-        return Err(header(format!("its first 8 bytes announce a header of {n} bytes in a file of {len} bytes")));
+        return Err(header(format!(
+            "its first 8 bytes announce a header of {n} bytes in a file of {len} bytes"
+        )));
     }
     let mut text = vec![0u8; usize::try_from(n).map_err(|e| header(e.to_string()))?];
     source.read(8, &mut text).await?;
@@ -458,7 +464,8 @@ impl<'a> Scope<'a> {
     /// # Errors
     /// See [`WeightError`].
     pub async fn kernel(&self, name: &str, shape: [usize; 4]) -> Result<Tensor<2>, WeightError> {
-        let (bytes, n) = self.checkpoint.stacked(&[(self.name(name), shape.to_vec())], self.precision).await?;
+        let (bytes, n) =
+            self.checkpoint.stacked(&[(self.name(name), shape.to_vec())], self.precision).await?;
         Ok(self.tensor(bytes, [shape[0], n / shape[0].max(1)], self.precision))
     }
 
@@ -506,7 +513,12 @@ mod tests {
     fn matrices_are_stacked_and_converted() {
         let bytes = file(&[
             ("a.x", Dtype::F32, &[1, 2], floats(&[1.0, 0.1])),
-            ("a.y", Dtype::BF16, &[2, 2], [0x3f80u16, 0xc000, 0, 0x4040].iter().flat_map(|v| v.to_le_bytes()).collect()),
+            (
+                "a.y",
+                Dtype::BF16,
+                &[2, 2],
+                [0x3f80u16, 0xc000, 0, 0x4040].iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ),
         ]);
         let c = open(bytes).unwrap();
         assert_eq!(matrix(&c, Precision::F32).unwrap(), [1.0, 0.1, 1.0, -2.0, 0.0, 3.0]);
@@ -524,7 +536,14 @@ mod tests {
             (vec![0xff; 64], "announce a header"),
             (ok[..ok.len() - 1].to_vec(), "cut short"),
             (ok[..20].to_vec(), "announce a header"),
-            ({ let mut b = ok.clone(); b[9] = b'?'; b }, "header is not valid"),
+            (
+                {
+                    let mut b = ok.clone();
+                    b[9] = b'?';
+                    b
+                },
+                "header is not valid",
+            ),
         ];
         for (bytes, expected) in cases {
             let error = open(bytes).err().unwrap().to_string();
@@ -545,7 +564,12 @@ mod tests {
         assert!(big.contains("--dtype f32"), "{big}");
         let missing = load(("a.z", Dtype::F32, &[1, 2], floats(&[0.0; 2])), Precision::F32);
         assert!(missing.contains("a.x is missing"), "{missing}");
-        let c = open(file(&[("a.x", Dtype::F32, &[1, 2], floats(&[0.0; 2])), y.clone(), ("z", Dtype::F32, &[1], floats(&[0.0]))])).unwrap();
+        let c = open(file(&[
+            ("a.x", Dtype::F32, &[1, 2], floats(&[0.0; 2])),
+            y.clone(),
+            ("z", Dtype::F32, &[1], floats(&[0.0])),
+        ]))
+        .unwrap();
         matrix(&c, Precision::F32).unwrap();
         assert!(c.finish().unwrap_err().to_string().contains("the first: z"));
     }

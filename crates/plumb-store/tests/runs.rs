@@ -27,9 +27,7 @@ fn record(id: u64) -> Record {
         answer: format!("({}) {tail}", char::from(b'A' + (id % 6) as u8)),
         probabilities: (0..id % 5).map(|k| 1.0 / (k as f32 + 3.0 + id as f32)).collect(),
         // Halves: serde_json reads a float of 17 digits to the last bit only with a feature that is off here.
-        extra: (0..6)
-            .map(|k| (format!("key{k}"), (id as f64 + 0.5) * f64::from(k)))
-            .collect(),
+        extra: (0..6).map(|k| (format!("key{k}"), (id as f64 + 0.5) * f64::from(k))).collect(),
     }
 }
 
@@ -42,59 +40,32 @@ fn uninterrupted(total: u64) -> Vec<u8> {
 }
 
 fn bytes_of(records: impl Iterator<Item = Record>) -> Vec<u8> {
-    records
-        .flat_map(|record| (canonical_line(&record).unwrap_or_default() + "\n").into_bytes())
-        .collect()
+    records.flat_map(|record| (canonical_line(&record).unwrap_or_default() + "\n").into_bytes()).collect()
 }
 
 #[test]
 fn appends_reads_and_lists() {
     let root = tempfile::tempdir().unwrap();
     let store = RunStore::new(root.path());
-    assert!(
-        RunStore::new(root.path().join("absent"))
-            .list()
-            .unwrap()
-            .is_empty()
-    );
-    for durability in [
-        Durability::EveryRecord,
-        Durability::Every(NonZeroU32::new(8).unwrap()),
-    ] {
+    assert!(RunStore::new(root.path().join("absent")).list().unwrap().is_empty());
+    for durability in [Durability::EveryRecord, Durability::Every(NonZeroU32::new(8).unwrap())] {
         let folder = store.folder(&format!("{durability:?}").replace(|c: char| !c.is_alphanumeric(), ""));
-        let mut run = Run::create(&folder, &manifest())
-            .unwrap()
-            .with_durability(durability);
+        let mut run = Run::create(&folder, &manifest()).unwrap().with_durability(durability);
         for id in 0..20 {
             assert_eq!(run.append(&record(id)).unwrap(), id);
         }
         run.finish().unwrap();
         assert!(fs::read(folder.join(RECORDS_FILE)).unwrap() == uninterrupted(20));
-        assert_eq!(
-            read_records::<Record>(&folder).unwrap(),
-            (0..20).map(record).collect::<Vec<_>>()
-        );
+        assert_eq!(read_records::<Record>(&folder).unwrap(), (0..20).map(record).collect::<Vec<_>>());
     }
     fs::create_dir(root.path().join("not a run")).unwrap();
     fs::create_dir(root.path().join("zz damaged")).unwrap();
     fs::write(root.path().join("zz damaged/run.json"), "{").unwrap();
     let runs = store.list().unwrap();
-    let names: Vec<_> = runs
-        .iter()
-        .map(|run| (run.name.as_str(), run.records, run.manifest.is_ok()))
-        .collect();
-    assert_eq!(
-        names,
-        [
-            ("Every8", 20, true),
-            ("EveryRecord", 20, true),
-            ("zz damaged", 0, false)
-        ]
-    );
-    assert_eq!(
-        read_manifest::<Value>(&store.folder("Every8")).unwrap(),
-        manifest()
-    );
+    let names: Vec<_> =
+        runs.iter().map(|run| (run.name.as_str(), run.records, run.manifest.is_ok())).collect();
+    assert_eq!(names, [("Every8", 20, true), ("EveryRecord", 20, true), ("zz damaged", 0, false)]);
+    assert_eq!(read_manifest::<Value>(&store.folder("Every8")).unwrap(), manifest());
 }
 
 #[test]
@@ -102,21 +73,12 @@ fn create_refuses_a_folder_in_use() {
     let root = tempfile::tempdir().unwrap();
     let folder = root.path().join("run");
     drop(Run::create(&folder, &manifest()).unwrap());
-    assert!(matches!(
-        Run::create(&folder, &manifest()),
-        Err(RunError::AlreadyExists(_))
-    ));
+    assert!(matches!(Run::create(&folder, &manifest()), Err(RunError::AlreadyExists(_))));
     let other = root.path().join("photos");
     fs::create_dir(&other).unwrap();
     fs::write(other.join("cat.jpg"), "x").unwrap();
-    assert!(matches!(
-        Run::create(&other, &manifest()),
-        Err(RunError::FolderNotEmpty(_))
-    ));
-    assert!(matches!(
-        Run::resume::<Record, _>(&other, &manifest(), &[]),
-        Err(RunError::NotARun(_))
-    ));
+    assert!(matches!(Run::create(&other, &manifest()), Err(RunError::FolderNotEmpty(_))));
+    assert!(matches!(Run::resume::<Record, _>(&other, &manifest(), &[]), Err(RunError::NotARun(_))));
     // A process killed before its manifest leaves only a lock: the folder can be used again.
     let half = root.path().join("half");
     fs::create_dir(&half).unwrap();
@@ -164,11 +126,7 @@ fn damage_before_the_end_is_refused_with_its_line() {
     drop(Run::create(&folder, &manifest()).unwrap());
     let path = folder.join(RECORDS_FILE);
     let whole = uninterrupted(5);
-    let third = whole
-        .split_inclusive(|byte| *byte == b'\n')
-        .take(2)
-        .map(<[u8]>::len)
-        .sum::<usize>();
+    let third = whole.split_inclusive(|byte| *byte == b'\n').take(2).map(<[u8]>::len).sum::<usize>();
     for damage in [&b"\xff"[..], b"\n", b"\0"] {
         let mut bytes = whole.clone();
         bytes.splice(third + 3..third + 3 + damage.len(), damage.iter().copied());
@@ -176,11 +134,7 @@ fn damage_before_the_end_is_refused_with_its_line() {
         let error = Run::resume::<Record, _>(&folder, &manifest(), &[]).unwrap_err();
         assert!(matches!(error, RunError::Corrupt { line: 3, .. }), "{error}");
         assert!(error.to_string().contains("line 3"), "{error}");
-        assert_eq!(
-            fs::read(&path).unwrap(),
-            bytes,
-            "a refused file is left as it was"
-        );
+        assert_eq!(fs::read(&path).unwrap(), bytes, "a refused file is left as it was");
     }
     // A whole line that is another kind of record, last or not, is damage too.
     fs::write(&path, [&whole[..], b"{\"id\":5}\n"].concat()).unwrap();
@@ -196,9 +150,7 @@ fn another_fingerprint_is_named_field_by_field() {
     let mut other = manifest();
     other["seed"] = json!(8);
     other["started"] = json!("two");
-    let error = Run::resume::<Record, _>(&folder, &other, &["started"])
-        .unwrap_err()
-        .to_string();
+    let error = Run::resume::<Record, _>(&folder, &other, &["started"]).unwrap_err().to_string();
     assert!(error.contains("seed should be 8 but the run has 7"), "{error}");
     assert!(!error.contains("started"), "{error}");
     other["seed"] = json!(7);
@@ -212,10 +164,7 @@ fn a_second_writer_is_refused_and_told_the_process() {
     let folder = root.path().join("run");
     let run = Run::create(&folder, &manifest()).unwrap();
     let error = Run::resume::<Record, _>(&folder, &manifest(), &[]).unwrap_err();
-    assert!(
-        matches!(error, RunError::Locked { pid: Some(pid), .. } if pid == std::process::id()),
-        "{error}"
-    );
+    assert!(matches!(error, RunError::Locked { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
     drop(run);
     Run::resume::<Record, _>(&folder, &manifest(), &[]).unwrap();
 }
@@ -228,10 +177,7 @@ fn a_record_that_would_not_read_back_is_refused_and_the_run_goes_on() {
     }
     let root = tempfile::tempdir().unwrap();
     let mut run = Run::create(&root.path().join("run"), &manifest()).unwrap();
-    assert!(matches!(
-        run.append(&Score { p: f64::NAN }),
-        Err(RunError::NotSerialisable { index: 0, .. })
-    ));
+    assert!(matches!(run.append(&Score { p: f64::NAN }), Err(RunError::NotSerialisable { index: 0, .. })));
     assert_eq!(run.append(&Score { p: 0.5 }).unwrap(), 0);
     let text = fs::read_to_string(run.folder().join(RECORDS_FILE)).unwrap();
     assert_eq!(text, "{\"p\":0.5}\n");
@@ -245,14 +191,8 @@ fn an_endless_device_in_place_of_the_records_is_refused() {
     drop(Run::create(&folder, &manifest()).unwrap());
     fs::remove_file(folder.join(RECORDS_FILE)).unwrap();
     std::os::unix::fs::symlink("/dev/full", folder.join(RECORDS_FILE)).unwrap();
-    assert!(matches!(
-        read_records::<Record>(&folder),
-        Err(RunError::NotAFile(_))
-    ));
-    assert!(matches!(
-        RunStore::new(root.path()).list(),
-        Err(RunError::NotAFile(_))
-    ));
+    assert!(matches!(read_records::<Record>(&folder), Err(RunError::NotAFile(_))));
+    assert!(matches!(RunStore::new(root.path()).list(), Err(RunError::NotAFile(_))));
 }
 
 /// The environment variables through which a test runs this binary again as another process.
@@ -269,10 +209,7 @@ fn other_process() {
     let number = |name| std::env::var(name).unwrap().parse::<u64>().unwrap();
     let folder = Path::new(&folder);
     let (mut run, seen) = Run::open_or_create::<Record, _>(folder, &manifest(), &[]).unwrap();
-    assert!(
-        seen == (0..run.count()).map(record).collect::<Vec<_>>(),
-        "the records read back"
-    );
+    assert!(seen == (0..run.count()).map(record).collect::<Vec<_>>(), "the records read back");
     for id in run.count()..number(TOTAL) {
         run.append(&record(id)).unwrap();
         std::thread::sleep(std::time::Duration::from_micros(number(PAUSE)));
@@ -330,11 +267,7 @@ mod processes {
         }
         assert!(kills >= 3, "only {kills} kills fell into the run");
         let output = other("", &folder, total, 0).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(fs::read(&path).unwrap() == uninterrupted(total));
     }
 
@@ -343,9 +276,7 @@ mod processes {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("run");
         // A file size limit of 8 blocks of 512 bytes cuts a write in the middle, as a full disk does.
-        let output = other("trap '' XFSZ; ulimit -f 8;", &folder, 400, 0)
-            .output()
-            .unwrap();
+        let output = other("trap '' XFSZ; ulimit -f 8;", &folder, 400, 0).output().unwrap();
         assert!(!output.status.success());
         let shown = [output.stdout, output.stderr].concat();
         assert!(
@@ -357,11 +288,7 @@ mod processes {
         assert_eq!(bytes.last(), Some(&b'\n'), "the unfinished line was removed");
         assert!(uninterrupted(400).starts_with(&bytes) && bytes.len() <= 8 * 1024);
         let output = other("", &folder, 100, 0).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(fs::read(folder.join(RECORDS_FILE)).unwrap() == uninterrupted(100));
     }
 }

@@ -94,9 +94,12 @@ impl ChatTemplate {
         environment.set_syntax(syntax);
         environment.set_fuel(Some(FUEL));
         environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
-        environment.add_function("raise_exception", |text: String| -> std::result::Result<String, minijinja::Error> {
-            Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
-        });
+        environment.add_function(
+            "raise_exception",
+            |text: String| -> std::result::Result<String, minijinja::Error> {
+                Err(minijinja::Error::new(ErrorKind::InvalidOperation, text))
+            },
+        );
         environment.add_template_owned("chat", source).map_err(fail)?;
         Ok(Self { environment: Arc::new(environment), file: file.to_owned() })
     }

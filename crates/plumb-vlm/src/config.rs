@@ -107,7 +107,9 @@ impl Section<'_> {
     }
 
     fn size(&self, key: &str, default: usize, max: usize) -> Result<usize> {
-        let Some(value) = self.present(key) else { return Ok(default) };
+        let Some(value) = self.present(key) else {
+            return Ok(default);
+        };
         match value.as_u64().and_then(|v| usize::try_from(v).ok()) {
             Some(v) if (1..=max).contains(&v) => Ok(v),
             _ => Err(self.error(key, &format!("a whole number from 1 to {max}"), value)),
@@ -115,7 +117,9 @@ impl Section<'_> {
     }
 
     fn positive(&self, key: &str, default: f64) -> Result<f64> {
-        let Some(value) = self.present(key) else { return Ok(default) };
+        let Some(value) = self.present(key) else {
+            return Ok(default);
+        };
         match value.as_f64() {
             Some(v) if v.is_finite() && v > 0.0 => Ok(v),
             _ => Err(self.error(key, "a positive number", value)),
@@ -350,7 +354,8 @@ mod tests {
 
     #[test]
     fn missing_keys_take_the_class_defaults() {
-        let config = ModelConfig::from_json(br#"{"model_type":"idefics3","text_config":{"hidden_size":64}}"#).unwrap();
+        let config =
+            ModelConfig::from_json(br#"{"model_type":"idefics3","text_config":{"hidden_size":64}}"#).unwrap();
         assert_eq!(config.vision.hidden, 1152);
         assert_eq!((config.vision.heads, config.vision.image_size, config.vision.patch), (16, 224, 32));
         assert_eq!((config.vision.layers, config.vision.intermediate), (12, 3072));

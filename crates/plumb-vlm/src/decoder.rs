@@ -50,8 +50,13 @@ impl Decoder {
             let ff = config.intermediate;
             blocks.push(Block {
                 norm1: RmsNorm::load(&layer.pp("input_layernorm"), h, config.eps).await?,
-                qkv: Linear::load_fused(&attention, h, &[("q_proj", q), ("k_proj", kv), ("v_proj", kv)], false)
-                    .await?,
+                qkv: Linear::load_fused(
+                    &attention,
+                    h,
+                    &[("q_proj", q), ("k_proj", kv), ("v_proj", kv)],
+                    false,
+                )
+                .await?,
                 out: Linear::load(&attention.pp("o_proj"), q, h, false).await?,
                 norm2: RmsNorm::load(&layer.pp("post_attention_layernorm"), h, config.eps).await?,
                 gate_up: Linear::load_fused(&mlp, h, &[("gate_proj", ff), ("up_proj", ff)], false).await?,
@@ -65,7 +70,15 @@ impl Decoder {
             Linear::load(&root.pp("lm_head"), h, config.vocab, false).await?
         };
         let rotary = Rotary::new(config.head_dim, config.rope_theta);
-        Ok(Self { config: config.clone(), embedding, blocks, norm, head, rotary, device: scope.device().clone() })
+        Ok(Self {
+            config: config.clone(),
+            embedding,
+            blocks,
+            norm,
+            head,
+            rotary,
+            device: scope.device().clone(),
+        })
     }
 
     /// The embeddings of `ids`, `[ids, h]` f32.

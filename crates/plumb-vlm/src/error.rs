@@ -6,7 +6,9 @@ use plumb_nn::WeightError;
 /// Why a model could not be loaded or asked.
 #[derive(Debug, thiserror::Error)]
 pub enum VlmError {
-    #[error("{file} is missing from {folder}; a model folder holds config.json, tokenizer.json and *.safetensors")]
+    #[error(
+        "{file} is missing from {folder}; a model folder holds config.json, tokenizer.json and *.safetensors"
+    )]
     FileMissing { folder: String, file: &'static str },
     #[error("cannot read {file}: {source}")]
     Read { file: String, source: std::io::Error },
@@ -24,7 +26,9 @@ pub enum VlmError {
         "the text holds the marker {marker}, which stands for an image in this model's prompts; remove it from the text"
     )]
     MarkerInText { marker: &'static str },
-    #[error("the prompt has {markers} image markers for {images} images; the chat template may not place images")]
+    #[error(
+        "the prompt has {markers} image markers for {images} images; the chat template may not place images"
+    )]
     MarkerCount { markers: usize, images: usize },
     #[error(
         "the prompt has {tokens} tokens and the model reads at most {limit}; use a smaller image size \
@@ -36,7 +40,9 @@ pub enum VlmError {
          do not belong together"
     )]
     ImageTokens { features: usize, expected: usize },
-    #[error("token {id} is outside the model's vocabulary of {vocab}; tokenizer.json and config.json do not match")]
+    #[error(
+        "token {id} is outside the model's vocabulary of {vocab}; tokenizer.json and config.json do not match"
+    )]
     TokenOutOfRange { id: u32, vocab: usize },
     #[error("option {index} is empty")]
     EmptyOption { index: usize },
@@ -44,7 +50,9 @@ pub enum VlmError {
     Sampling(String),
     #[error("the device failed: {0}")]
     Device(String),
-    #[error("the model's logits are not finite; the device or its driver computes wrong results for {precision}")]
+    #[error(
+        "the model's logits are not finite; the device or its driver computes wrong results for {precision}"
+    )]
     NotFinite { precision: &'static str },
     #[error(transparent)]
     Image(#[from] ImageError),

@@ -26,10 +26,14 @@ impl Sampling {
     /// # Errors
     /// [`VlmError::Sampling`] naming the parameter.
     pub fn validate(&self) -> Result<()> {
-        let Self::Random { temperature, top_k, top_p, .. } = *self else { return Ok(()) };
+        let Self::Random { temperature, top_k, top_p, .. } = *self else {
+            return Ok(());
+        };
         let fail = |text: String| Err(VlmError::Sampling(text));
         if !(temperature.is_finite() && temperature > 0.0) {
-            return fail(format!("temperature is {temperature}, expected a positive number (greedy needs none)"));
+            return fail(format!(
+                "temperature is {temperature}, expected a positive number (greedy needs none)"
+            ));
         }
         if top_k == Some(0) {
             return fail("top_k is 0, expected at least 1".into());
@@ -58,12 +62,12 @@ impl Sampler {
 
     /// The next token.
     pub fn next(&mut self, logits: &[f32]) -> u32 {
-        let Sampling::Random { temperature, top_k, top_p, .. } = self.sampling else { return argmax(logits) };
+        let Sampling::Random { temperature, top_k, top_p, .. } = self.sampling else {
+            return argmax(logits);
+        };
         let top = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let mut weights: Vec<(u32, f64)> = (0u32..)
-            .zip(logits)
-            .map(|(id, &v)| (id, (f64::from(v - top) / temperature).exp()))
-            .collect();
+        let mut weights: Vec<(u32, f64)> =
+            (0u32..).zip(logits).map(|(id, &v)| (id, (f64::from(v - top) / temperature).exp())).collect();
         weights.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         weights.truncate(top_k.unwrap_or(usize::MAX));
         let total: f64 = weights.iter().map(|w| w.1).sum();
@@ -253,7 +257,8 @@ impl Continuation<'_> {
 /// # Errors
 /// When the device fails or a value is not finite.
 pub(crate) async fn read<const D: usize>(model: &SmolVlm, logits: Tensor<D>) -> Result<Vec<f32>> {
-    let data = logits.cast(DType::F32).into_data_async().await.map_err(|e| VlmError::Device(format!("{e:?}")))?;
+    let data =
+        logits.cast(DType::F32).into_data_async().await.map_err(|e| VlmError::Device(format!("{e:?}")))?;
     let values = data.as_slice::<f32>().map_err(|e| VlmError::Device(format!("{e:?}")))?.to_vec();
     if values.iter().all(|v| v.is_finite()) {
         Ok(values)

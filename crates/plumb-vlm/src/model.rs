@@ -87,7 +87,13 @@ impl SmolVlm {
     ///
     /// # Errors
     /// When the frame's patches do not divide by the scale factor.
-    pub fn image_features(&self, pixels: &[f32], frames: usize, height: usize, width: usize) -> Result<Tensor<2>> {
+    pub fn image_features(
+        &self,
+        pixels: &[f32],
+        frames: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<Tensor<2>> {
         let (rows, cols) = (height / self.config.vision.patch, width / self.config.vision.patch);
         if self.config.tokens_per_frame(height, width).is_none() {
             return Err(VlmError::Field {
@@ -129,13 +135,18 @@ impl SmolVlm {
             return Err(VlmError::ImageTokens { features: found, expected: wanted });
         }
         let embeddings = self.text.embed(ids);
-        let Some(features) = features else { return Ok(embeddings) };
+        let Some(features) = features else {
+            return Ok(embeddings);
+        };
         let h = self.config.text.hidden;
         let mut parts = Vec::new();
         let (mut start, mut taken) = (0, 0);
         while start < ids.len() {
             let is_image = ids[start] == image;
-            let end = ids[start..].iter().position(|&id| (id == image) != is_image).map_or(ids.len(), |n| start + n);
+            let end = ids[start..]
+                .iter()
+                .position(|&id| (id == image) != is_image)
+                .map_or(ids.len(), |n| start + n);
             let n = end - start;
             parts.push(if is_image {
                 taken += n;

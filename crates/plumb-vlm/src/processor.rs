@@ -123,7 +123,8 @@ impl Processor {
     /// # Errors
     /// When the tokenizer fails or gives an id that the model does not have.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.tokenizer.encode_fast(text, false).map_err(|e| VlmError::Tokenizer(e.to_string()))?;
+        let encoding =
+            self.tokenizer.encode_fast(text, false).map_err(|e| VlmError::Tokenizer(e.to_string()))?;
         let ids = encoding.get_ids().to_vec();
         match ids.iter().find(|&&id| id as usize >= self.vocab) {
             Some(&id) => Err(VlmError::TokenOutOfRange { id, vocab: self.vocab }),
@@ -154,7 +155,8 @@ impl Processor {
         }
         let mut text = self.template.render(messages, true)?;
         text.push_str(prefill.unwrap_or_default());
-        let tiles: Vec<Tiles> = images.iter().map(|image| self.images.process(image)).collect::<std::result::Result<_, _>>()?;
+        let tiles: Vec<Tiles> =
+            images.iter().map(|image| self.images.process(image)).collect::<std::result::Result<_, _>>()?;
         let text = self.expand(&text, &tiles)?;
         let ids = self.encode(&text)?;
         if ids.len() > self.max_positions {
@@ -187,7 +189,8 @@ impl Processor {
 }
 
 /// The text of one image: `rows × cols` tiles row by row and the global frame, or (0 × 0) one frame alone.
-fn image_text(rows: usize, cols: usize, tokens: usize) -> String {
+#[must_use]
+pub fn image_text(rows: usize, cols: usize, tokens: usize) -> String {
     let frame = IMAGE.repeat(tokens);
     let mut out = String::new();
     for r in 1..=rows {
@@ -206,7 +209,9 @@ fn image_text(rows: usize, cols: usize, tokens: usize) -> String {
 fn stop_ids(files: &ModelFiles, tokenizer: &Tokenizer) -> Result<Vec<u32>> {
     let generation: Option<Value> = files.json("generation_config.json")?;
     let mut ids: Vec<u32> = match generation.as_ref().and_then(|g| g.get("eos_token_id")) {
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_u64).filter_map(|v| u32::try_from(v).ok()).collect(),
+        Some(Value::Array(list)) => {
+            list.iter().filter_map(Value::as_u64).filter_map(|v| u32::try_from(v).ok()).collect()
+        }
         Some(value) => value.as_u64().and_then(|v| u32::try_from(v).ok()).into_iter().collect(),
         None => Vec::new(),
     };

@@ -37,9 +37,11 @@ impl RandomTensor {
         };
         // A stream per tensor: the same tensor comes out whatever else the model has.
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
-        rng.set_stream(self.name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        }));
+        rng.set_stream(
+            self.name
+                .bytes()
+                .fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)),
+        );
         let normal = StandardNormal;
         (0..n)
             .map(|_| {
@@ -103,9 +105,9 @@ pub fn write_random_checkpoint(source: &Path, out: &Path, seed: u64, precision: 
     }
     let tensors = config.tensors();
     let count = tensors.iter().map(|(_, s)| s.iter().product::<usize>()).sum();
-    let views = tensors.into_iter().map(|(name, shape)| {
-        (name.clone(), RandomTensor { name, shape, seed, precision })
-    });
+    let views = tensors
+        .into_iter()
+        .map(|(name, shape)| (name.clone(), RandomTensor { name, shape, seed, precision }));
     safetensors::serialize_to_file(views, None, &weights)
         .map_err(|e| fail(&weights)(std::io::Error::other(e.to_string())))?;
     Ok(count)

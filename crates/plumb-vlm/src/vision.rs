@@ -47,7 +47,8 @@ impl VisionTower {
             let mlp = layer.pp("mlp");
             blocks.push(Block {
                 norm1: LayerNorm::load(&layer.pp("layer_norm1"), d, config.eps).await?,
-                qkv: Linear::load_fused(&attention, d, &[("q_proj", d), ("k_proj", d), ("v_proj", d)], true).await?,
+                qkv: Linear::load_fused(&attention, d, &[("q_proj", d), ("k_proj", d), ("v_proj", d)], true)
+                    .await?,
                 out: Linear::load(&attention.pp("out_proj"), d, d, true).await?,
                 norm2: LayerNorm::load(&layer.pp("layer_norm2"), d, config.eps).await?,
                 fc1: Linear::load(&mlp.pp("fc1"), d, config.intermediate, true).await?,
@@ -77,11 +78,17 @@ impl VisionTower {
         let patches = unfold(pixels, frames, height, width, p);
         let shape = [frames * rows * cols, 3 * p * p];
         let patches = Tensor::from_data(TensorData::new(patches, shape), (&self.device, DType::F32));
-        let mut x = self.patch.forward_with(patches, Activation::Identity, Some(self.position_rows(frames, rows, cols)));
+        let mut x = self.patch.forward_with(
+            patches,
+            Activation::Identity,
+            Some(self.position_rows(frames, rows, cols)),
+        );
         let d = self.config.hidden;
-        let layout = HeadLayout { heads: self.config.heads, kv_heads: self.config.heads, dim: d / self.config.heads };
+        let layout =
+            HeadLayout { heads: self.config.heads, kv_heads: self.config.heads, dim: d / self.config.heads };
         for block in &self.blocks {
-            let attended = ops::frame_attention(block.qkv.forward(block.norm1.forward(x.clone())), frames, layout);
+            let attended =
+                ops::frame_attention(block.qkv.forward(block.norm1.forward(x.clone())), frames, layout);
             x = block.out.forward_with(attended, Activation::Identity, Some(x));
             let hidden = block.fc1.forward_with(block.norm2.forward(x.clone()), Activation::GeluTanh, None);
             x = block.fc2.forward_with(hidden, Activation::Identity, Some(x));

@@ -42,11 +42,7 @@ impl Leaf {
     }
 
     fn find(schema: &SchemaDescriptor, wanted: impl Fn(&[String]) -> bool) -> Option<Self> {
-        let (index, column) = schema
-            .columns()
-            .iter()
-            .enumerate()
-            .find(|(_, c)| wanted(c.path().parts()))?;
+        let (index, column) = schema.columns().iter().enumerate().find(|(_, c)| wanted(c.path().parts()))?;
         let (mut level, mut list_levels) = (0, Vec::new());
         let mut node: &Type = schema.root_schema();
         for part in column.path().parts() {
@@ -121,25 +117,15 @@ pub(super) struct GroupReader<'a> {
 impl GroupReader<'_> {
     fn open(&self, leaf: &Leaf) -> Result<ColumnReader> {
         let meta = self.reader.metadata().row_group(self.group);
-        let column = meta
-            .columns()
-            .get(leaf.index)
-            .ok_or_else(|| self.broken(leaf, "is not in every row group"))?;
+        let column =
+            meta.columns().get(leaf.index).ok_or_else(|| self.broken(leaf, "is not in every row group"))?;
         check_chunk(self.source, self.file, column, MAX_TEXT_PAGE)?;
-        let group = self
-            .reader
-            .get_row_group(self.group)
-            .map_err(|e| BenchError::parquet(self.file, e))?;
-        group
-            .get_column_reader(leaf.index)
-            .map_err(|e| BenchError::parquet(self.file, e))
+        let group = self.reader.get_row_group(self.group).map_err(|e| BenchError::parquet(self.file, e))?;
+        group.get_column_reader(leaf.index).map_err(|e| BenchError::parquet(self.file, e))
     }
 
     fn broken(&self, leaf: &Leaf, why: &str) -> BenchError {
-        BenchError::parquet(
-            self.file,
-            format!("column `{}` of row group {}: {why}", leaf.name, self.group),
-        )
+        BenchError::parquet(self.file, format!("column `{}` of row group {}: {why}", leaf.name, self.group))
     }
 
     fn levels<T: DataType>(
@@ -148,11 +134,7 @@ impl GroupReader<'_> {
         mut column: ColumnReaderImpl<T>,
         size: impl Fn(&T::T) -> u64,
     ) -> Result<Levels<T::T>> {
-        let mut out = Levels {
-            values: Vec::new(),
-            definition: Vec::new(),
-            repetition: Vec::new(),
-        };
+        let mut out = Levels { values: Vec::new(), definition: Vec::new(), repetition: Vec::new() };
         let mut done = 0;
         while done < self.rows {
             let before = out.values.len();
@@ -171,13 +153,7 @@ impl GroupReader<'_> {
                 out.definition.resize(out.definition.len() + levels, 0);
             }
             done += records;
-            *self.text_bytes += out
-                .values
-                .get(before..)
-                .unwrap_or_default()
-                .iter()
-                .map(&size)
-                .sum::<u64>();
+            *self.text_bytes += out.values.get(before..).unwrap_or_default().iter().map(&size).sum::<u64>();
             if *self.text_bytes > TEXT_BUDGET {
                 return Err(BenchError::too_large(
                     self.file,
@@ -193,10 +169,7 @@ impl GroupReader<'_> {
     /// A column of texts; nulls and texts that are not UTF-8 are `None`.
     pub(super) fn texts(&mut self, leaf: &Leaf) -> Result<Vec<Option<String>>> {
         let levels = self.byte_arrays(leaf)?;
-        Ok(flat(leaf, levels)
-            .into_iter()
-            .map(|v| v.and_then(|v| text(&v)))
-            .collect())
+        Ok(flat(leaf, levels).into_iter().map(|v| v.and_then(|v| text(&v))).collect())
     }
 
     /// A column of lists of texts.
@@ -206,14 +179,7 @@ impl GroupReader<'_> {
             nested(leaf, levels).ok_or_else(|| self.broken(leaf, "its list levels contradict each other"))?;
         Ok(rows
             .into_iter()
-            .map(|row| {
-                Some(
-                    row?.into_iter()
-                        .flatten()
-                        .map(|v| v.and_then(|v| text(&v)))
-                        .collect(),
-                )
-            })
+            .map(|row| Some(row?.into_iter().flatten().map(|v| v.and_then(|v| text(&v))).collect()))
             .collect())
     }
 
@@ -274,11 +240,7 @@ fn text(value: &ByteArray) -> Option<String> {
 
 fn flat<V>(leaf: &Leaf, levels: Levels<V>) -> Vec<Option<V>> {
     let mut values = levels.values.into_iter();
-    levels
-        .definition
-        .iter()
-        .map(|&d| if d == leaf.max_def { values.next() } else { None })
-        .collect()
+    levels.definition.iter().map(|&d| if d == leaf.max_def { values.next() } else { None }).collect()
 }
 
 /// Rows of lists of lists; a column inside one list gives rows of one-element inner lists.

@@ -32,20 +32,13 @@ pub(super) fn check_chunk(
 ) -> Result<()> {
     let name = column.column_path().string();
     let bad = |why: String| BenchError::parquet(file, format!("column `{name}`: {why}"));
-    let start = column
-        .dictionary_page_offset()
-        .unwrap_or_else(|| column.data_page_offset());
-    let range = u64::try_from(start)
-        .ok()
-        .zip(u64::try_from(column.compressed_size()).ok());
+    let start = column.dictionary_page_offset().unwrap_or_else(|| column.data_page_offset());
+    let range = u64::try_from(start).ok().zip(u64::try_from(column.compressed_size()).ok());
     let (mut at, end) = range
         .and_then(|(start, len)| Some((start, start.checked_add(len)?)))
         .filter(|&(_, end)| end <= source.size())
         .ok_or_else(|| {
-            bad(format!(
-                "its {} bytes at offset {start} are not inside the file",
-                column.compressed_size()
-            ))
+            bad(format!("its {} bytes at offset {start} are not inside the file", column.compressed_size()))
         })?;
     let mut values = 0_u64;
     let mut buffer = Vec::new();
@@ -70,9 +63,7 @@ pub(super) fn check_chunk(
         }
         // A dictionary stores at least a bit per entry, a text four bytes; one byte is a safe floor for both.
         if header.is_dictionary && count > unpacked {
-            return Err(bad(format!(
-                "a dictionary of {unpacked} bytes declares {count} entries"
-            )));
+            return Err(bad(format!("a dictionary of {unpacked} bytes declares {count} entries")));
         }
         if let Some(encoding) = header.encoding.filter(|e| !ENCODINGS.contains(e)) {
             return Err(bad(format!(
@@ -81,12 +72,7 @@ pub(super) fn check_chunk(
         }
         values += if header.is_dictionary { 0 } else { count };
         if values > MAX_VALUES {
-            return Err(BenchError::too_large(
-                file,
-                format!("the values of `{name}`"),
-                values,
-                MAX_VALUES,
-            ));
+            return Err(BenchError::too_large(file, format!("the values of `{name}`"), values, MAX_VALUES));
         }
         at = at.saturating_add(header.len as u64).saturating_add(body);
     }
@@ -217,11 +203,7 @@ impl Compact<'_> {
             }
             9 | 10 => {
                 let b = self.byte()?;
-                let n = if b >> 4 == 15 {
-                    self.varint()?
-                } else {
-                    u64::from(b >> 4)
-                };
+                let n = if b >> 4 == 15 { self.varint()? } else { u64::from(b >> 4) };
                 for _ in 0..n {
                     // In a list a truth value takes a byte.
                     let element = if matches!(b & 0x0f, 1 | 2) { 3 } else { b & 0x0f };
@@ -252,14 +234,9 @@ mod tests {
     #[test]
     fn a_header_by_hand() {
         // type = 0, uncompressed = 100, compressed = 50, data page {values = 7, encoding = 0}, stop.
-        let bytes = [
-            0x15, 0x00, 0x15, 0xc8, 0x01, 0x15, 0x64, 0x2c, 0x15, 0x0e, 0x15, 0x00, 0x00, 0x00,
-        ];
+        let bytes = [0x15, 0x00, 0x15, 0xc8, 0x01, 0x15, 0x64, 0x2c, 0x15, 0x0e, 0x15, 0x00, 0x00, 0x00];
         let h = parse_header(&bytes).unwrap();
-        assert_eq!(
-            (h.len, h.uncompressed, h.compressed, h.values),
-            (bytes.len(), 100, 50, Some(7))
-        );
+        assert_eq!((h.len, h.uncompressed, h.compressed, h.values), (bytes.len(), 100, 50, Some(7)));
         assert_eq!((h.encoding, h.is_dictionary), (Some(0), false));
         for cut in 0..bytes.len() {
             assert!(parse_header(&bytes[..cut]).is_none());
@@ -321,10 +298,7 @@ mod tests {
             (header(5, 100, -50, 7, 0), "impossible sizes"),
             (header(5, 100, 50, -7, 0), "impossible sizes"),
             (header(5, 100, 50, 2_000_000_000, 0), "the values of `c`"),
-            (
-                header(7, 100, 50, 2_000_000_000, 2),
-                "declares 2000000000 entries",
-            ),
+            (header(7, 100, 50, 2_000_000_000, 2), "declares 2000000000 entries"),
             (header(5, 100, 50, 7, 6), "page encoding 6 is not supported"),
         ] {
             let said = with(h, 50).expect(wanted);

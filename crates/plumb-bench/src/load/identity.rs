@@ -13,28 +13,15 @@ pub const OFFICIAL_REVISION: &str = "bc284db50d036958861cb60cdd7b77612052ce0d";
 
 /// Part, rows, SHA-256 of the published files.
 const OFFICIAL_FILES: [(&str, usize, &str); 2] = [
-    (
-        "2D",
-        1438,
-        "33196034ef4bf3265cae4a7ff5c4071b2ff1cc21123e8e285c6a91393897ecbc",
-    ),
-    (
-        "3D",
-        1200,
-        "ef91fe8b5392eb2a16e318ca68fa02449d45ba1e152afece12a0a526e9fbbc25",
-    ),
+    ("2D", 1438, "33196034ef4bf3265cae4a7ff5c4071b2ff1cc21123e8e285c6a91393897ecbc"),
+    ("3D", 1200, "ef91fe8b5392eb2a16e318ca68fa02449d45ba1e152afece12a0a526e9fbbc25"),
 ];
 
 /// SHA-1 of the comma-joined `idx` column of the whole benchmark, in the order of the rows
 /// (`vision-x-nyu/test-set-training:docs/reproducing.md`). It is that of 0 to 2637.
 pub const OFFICIAL_IDX_SHA1: &str = "02535f1c609db8bba7c6bd64d9a78b9aa3d0fa3a";
 
-const TASKS: [(&str, usize); 4] = [
-    ("Count", 788),
-    ("Depth", 600),
-    ("Distance", 600),
-    ("Relation", 650),
-];
+const TASKS: [(&str, usize); 4] = [("Count", 788), ("Depth", 600), ("Distance", 600), ("Relation", 650)];
 const SOURCES: [(&str, usize); 3] = [("ADE20K", 633), ("COCO", 805), ("Omni3D", 1200)];
 
 /// What a benchmark can be shown to be.
@@ -89,44 +76,22 @@ impl Identity {
             why_not.push(format!("it has {rows} rows, CV-Bench has {expected}"));
         }
         if rows != samples.len() {
-            why_not.push(format!(
-                "{} rows could not be read",
-                rows.saturating_sub(samples.len())
-            ));
+            why_not.push(format!("{} rows could not be read", rows.saturating_sub(samples.len())));
         }
         if whole {
             let mut fingerprint = idx_fingerprint(samples);
             if fingerprint != OFFICIAL_IDX_SHA1 {
                 fingerprint.truncate(12);
-                why_not.push(format!(
-                    "the order of its rows (SHA-1 of idx {fingerprint}…) is not CV-Bench's"
-                ));
+                why_not
+                    .push(format!("the order of its rows (SHA-1 of idx {fingerprint}…) is not CV-Bench's"));
             }
-            totals(
-                &mut why_not,
-                "task",
-                &TASKS,
-                samples.iter().map(|s| s.task.name()),
-            );
-            totals(
-                &mut why_not,
-                "source",
-                &SOURCES,
-                samples.iter().map(|s| s.source.as_str()),
-            );
+            totals(&mut why_not, "task", &TASKS, samples.iter().map(|s| s.task.name()));
+            totals(&mut why_not, "source", &SOURCES, samples.iter().map(|s| s.source.as_str()));
         }
         if why_not.is_empty() && !parts.is_empty() {
-            return Self::Official {
-                revision: OFFICIAL_REVISION.to_owned(),
-                parts,
-                rows,
-            };
+            return Self::Official { revision: OFFICIAL_REVISION.to_owned(), parts, rows };
         }
-        Self::Unknown {
-            sha256: joined(files),
-            rows,
-            why_not,
-        }
+        Self::Unknown { sha256: joined(files), rows, why_not }
     }
 }
 
@@ -155,9 +120,7 @@ fn totals<'a>(
 pub(super) fn joined(files: &[FileDigest]) -> String {
     match files {
         [one] => one.sha256.clone(),
-        _ => hex(&Sha256::digest(
-            files.iter().map(|f| f.sha256.as_str()).collect::<String>(),
-        )),
+        _ => hex(&Sha256::digest(files.iter().map(|f| f.sha256.as_str()).collect::<String>())),
     }
 }
 
@@ -185,11 +148,7 @@ pub(super) fn digest(name: &str, source: &Source) -> std::io::Result<FileDigest>
         hash.update(buffer.get(..n).unwrap_or_default());
         at += n as u64;
     }
-    Ok(FileDigest {
-        name: name.to_owned(),
-        bytes: at,
-        sha256: hex(&hash.finalize()),
-    })
+    Ok(FileDigest { name: name.to_owned(), bytes: at, sha256: hex(&hash.finalize()) })
 }
 
 fn hex(bytes: &[u8]) -> String {

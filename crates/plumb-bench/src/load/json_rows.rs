@@ -53,9 +53,7 @@ fn integer(row: &Object, field: &'static str) -> Result<Option<i64>, Problem> {
         Some(value) => {
             let whole = |v: f64| (v.fract() == 0.0 && v.abs() < 9e15).then_some(v as i64);
             let number = value.as_i64().or_else(|| value.as_f64().and_then(whole));
-            number
-                .map(Some)
-                .ok_or_else(|| wrong(field, "a whole number", value))
+            number.map(Some).ok_or_else(|| wrong(field, "a whole number", value))
         }
     }
 }
@@ -96,10 +94,7 @@ fn boxes(row: &Object) -> Result<Option<Vec<Vec<Option<f64>>>>, Problem> {
 /// taken off again, so that `prompt` is CV-Bench's.
 fn spatial_score(row: &Object) -> Result<RawRow, Problem> {
     if let Some(other) = text(row, "source")?.filter(|s| s != "cvbench") {
-        return Err(Problem::new(
-            "source",
-            format!("expected cvbench, found `{}`", short(&other)),
-        ));
+        return Err(Problem::new("source", format!("expected cvbench, found `{}`", short(&other))));
     }
     let full = text(row, "question")?.unwrap_or_default();
     let (prompt, coordinates) = full
@@ -116,10 +111,7 @@ fn spatial_score(row: &Object) -> Result<RawRow, Problem> {
             options.push(Some(option.trim().to_owned()));
         }
     }
-    let question = question
-        .trim()
-        .trim_end_matches("Select from the following choices.")
-        .trim();
+    let question = question.trim().trim_end_matches("Select from the following choices.").trim();
     let path = match row.get("img_paths") {
         Some(Value::Array(paths)) => paths.first().and_then(Value::as_str),
         other => other.and_then(Value::as_str),

@@ -105,14 +105,8 @@ impl Benchmark {
         let (folder, names) = if meta.is_dir() {
             (path.to_owned(), files_of(path)?)
         } else {
-            let name = path
-                .file_name()
-                .map(|n| n.to_string_lossy().into_owned())
-                .unwrap_or_default();
-            (
-                path.parent().map(Path::to_owned).unwrap_or_default(),
-                vec![(name, path.to_owned())],
-            )
+            let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+            (path.parent().map(Path::to_owned).unwrap_or_default(), vec![(name, path.to_owned())])
         };
         let mut sources = Vec::new();
         for (name, path) in names {
@@ -127,10 +121,7 @@ impl Benchmark {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn from_bytes(files: impl IntoIterator<Item = (String, Bytes)>) -> Result<Self> {
-        let sources: Vec<_> = files
-            .into_iter()
-            .map(|(name, b)| (name, Source::Memory(b)))
-            .collect();
+        let sources: Vec<_> = files.into_iter().map(|(name, b)| (name, Source::Memory(b))).collect();
         Self::build(&sources, None)
     }
 
@@ -143,25 +134,17 @@ impl Benchmark {
             samples: Vec::new(),
             rejected: Vec::new(),
             warnings: Vec::new(),
-            identity: Identity::Unknown {
-                sha256: String::new(),
-                rows: 0,
-                why_not: Vec::new(),
-            },
+            identity: Identity::Unknown { sha256: String::new(), rows: 0, why_not: Vec::new() },
         };
         for (name, source) in sources {
             bench.add(name, source)?;
         }
         let names: Vec<&str> = sources.iter().map(|(n, _)| n.as_str()).collect();
         if bench.places.is_empty() {
-            return Err(BenchError::Empty {
-                file: names.join(", "),
-            });
+            return Err(BenchError::Empty { file: names.join(", ") });
         }
         for (name, source) in sources {
-            bench
-                .files
-                .push(identity::digest(name, source).map_err(|e| BenchError::io(name.as_str(), e))?);
+            bench.files.push(identity::digest(name, source).map_err(|e| BenchError::io(name.as_str(), e))?);
         }
         bench.name_rows();
         bench.identity = Identity::of(&bench.files, bench.places.len(), &bench.samples);
@@ -170,9 +153,7 @@ impl Benchmark {
 
     fn add(&mut self, name: &str, source: &Source) -> Result<()> {
         let mut head = [0; 4];
-        source
-            .read_at(0, &mut head)
-            .map_err(|e| BenchError::io(name, e))?;
+        source.read_at(0, &mut head).map_err(|e| BenchError::io(name, e))?;
         let lower = name.to_ascii_lowercase();
         let mut parquet = None;
         let rows: Vec<std::result::Result<RawRow, Problem>> = if lower.ends_with(".jsonl") {
@@ -207,15 +188,10 @@ impl Benchmark {
             paths.extend([&raw.image_path, &raw.filename].into_iter().flatten().cloned());
             raw.into_sample(row)
         });
-        self.places.push(Place {
-            file: self.parquet.len().saturating_sub(1),
-            row_in_file,
-            paths,
-        });
+        self.places.push(Place { file: self.parquet.len().saturating_sub(1), row_in_file, paths });
         match sample {
             Ok((sample, remark)) => {
-                self.warnings
-                    .extend(remark.map(|r| r.at(file, row, row_in_file, idx)));
+                self.warnings.extend(remark.map(|r| r.at(file, row, row_in_file, idx)));
                 self.samples.push(sample);
             }
             Err(problem) => self.rejected.push(problem.at(file, row, row_in_file, idx)),
@@ -289,10 +265,7 @@ impl Benchmark {
     /// # Errors
     /// [`BenchError::NoSuchRow`], [`BenchError::NoImage`] when neither bytes nor a file exist, and reading errors.
     pub fn image(&self, row: usize) -> Result<Bytes> {
-        let place = self.places.get(row).ok_or(BenchError::NoSuchRow {
-            row,
-            rows: self.places.len(),
-        })?;
+        let place = self.places.get(row).ok_or(BenchError::NoSuchRow { row, rows: self.places.len() })?;
         if let Some(file) = self.parquet.get(place.file).and_then(Option::as_ref)
             && let Some(bytes) = file.image(place.row_in_file)?
         {
@@ -312,10 +285,7 @@ impl Benchmark {
         for name in &place.paths {
             // A benchmark must not make the program read files outside its folder.
             let path = Path::new(name);
-            if !path
-                .components()
-                .all(|c| matches!(c, Component::Normal(_) | Component::CurDir))
-            {
+            if !path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir)) {
                 tried.push(format!("`{}` leaves the benchmark's folder", row::short(name)));
                 continue;
             }
@@ -328,10 +298,7 @@ impl Benchmark {
         if tried.is_empty() {
             tried.push("the row names no file".to_owned());
         }
-        Err(no_image(format!(
-            "the benchmark file has no bytes for it, and {}",
-            tried.join(", ")
-        )))
+        Err(no_image(format!("the benchmark file has no bytes for it, and {}", tried.join(", "))))
     }
 }
 
@@ -348,9 +315,7 @@ fn read_image(path: &Path) -> Result<Option<Bytes>> {
                     parquet_file::MAX_IMAGE,
                 ));
             }
-            std::fs::read(path)
-                .map(|b| Some(b.into()))
-                .map_err(|e| BenchError::io(shown(), e))
+            std::fs::read(path).map(|b| Some(b.into())).map_err(|e| BenchError::io(shown(), e))
         }
         _ => Ok(None),
     }
@@ -363,12 +328,7 @@ fn read_image(_: &Path) -> Result<Option<Bytes>> {
 
 fn json_list(name: &str, source: &Source) -> Result<Vec<std::result::Result<RawRow, Problem>>> {
     if source.size() > MAX_JSON {
-        return Err(BenchError::too_large(
-            name,
-            "a JSON list, in bytes,",
-            source.size(),
-            MAX_JSON,
-        ));
+        return Err(BenchError::too_large(name, "a JSON list, in bytes,", source.size(), MAX_JSON));
     }
     let value: serde_json::Value =
         serde_json::from_reader(BufReader::new(source.reader(0))).map_err(|e| BenchError::Json {
@@ -376,11 +336,7 @@ fn json_list(name: &str, source: &Source) -> Result<Vec<std::result::Result<RawR
             line: e.line(),
             why: format!("not JSON: {e}"),
         })?;
-    let fail = |why: String| BenchError::Json {
-        file: name.to_owned(),
-        line: 1,
-        why,
-    };
+    let fail = |why: String| BenchError::Json { file: name.to_owned(), line: 1, why };
     let serde_json::Value::Array(rows) = &value else {
         return Err(fail(format!("expected a list of rows, found {}", kind(&value))));
     };
@@ -388,10 +344,7 @@ fn json_list(name: &str, source: &Source) -> Result<Vec<std::result::Result<RawR
         .enumerate()
         .map(|(i, row)| match row {
             serde_json::Value::Object(map) => Ok(json_rows::raw_row(map)),
-            other => Err(fail(format!(
-                "row {i}: expected an object, found {}",
-                kind(other)
-            ))),
+            other => Err(fail(format!("row {i}: expected an object, found {}", kind(other)))),
         })
         .collect()
 }
@@ -428,11 +381,7 @@ fn files_of(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
         }
     }
     let seen: Vec<&str> = names.iter().take(8).map(|(n, _)| n.as_str()).collect();
-    let found = if seen.is_empty() {
-        "no files".to_owned()
-    } else {
-        seen.join(", ")
-    };
+    let found = if seen.is_empty() { "no files".to_owned() } else { seen.join(", ") };
     Err(BenchError::NoBenchmark { path: shown, found })
 }
 

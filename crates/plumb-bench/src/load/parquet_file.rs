@@ -70,14 +70,7 @@ impl ParquetFile {
             }
             let schema = reader.metadata().file_metadata().schema_descr();
             let image = image_bytes(schema);
-            Ok(Self {
-                name: name.to_owned(),
-                source,
-                reader,
-                starts,
-                image,
-                cursor: Mutex::new(None),
-            })
+            Ok(Self { name: name.to_owned(), source, reader, starts, image, cursor: Mutex::new(None) })
         })
     }
 
@@ -126,16 +119,10 @@ impl ParquetFile {
         let group = self.starts.partition_point(|&s| s <= row).saturating_sub(1);
         let start = self.starts.get(group).copied().unwrap_or(0);
         let Some(within) = row.checked_sub(start).filter(|_| row < self.rows()) else {
-            return Err(BenchError::NoSuchRow {
-                row,
-                rows: self.rows(),
-            });
+            return Err(BenchError::NoSuchRow { row, rows: self.rows() });
         };
         // A panic while the lock was held left `None` behind (the cursor is taken out below), which is sound.
-        let mut slot = self
-            .cursor
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut slot = self.cursor.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let cursor = slot.take();
         if let Some(c) = &cursor
             && let Some((_, image)) = c.last.as_ref().filter(|(at, _)| *at == row)
@@ -169,16 +156,8 @@ impl ParquetFile {
         check_chunk(&self.source, &self.name, column, MAX_IMAGE_PAGE)?;
         let reader = self.reader.get_row_group(group).map_err(fail)?;
         match reader.get_column_reader(leaf.index).map_err(fail)? {
-            ColumnReader::ByteArrayColumnReader(column) => Ok(Cursor {
-                group,
-                next: 0,
-                column,
-                last: None,
-            }),
-            _ => Err(BenchError::parquet(
-                &self.name,
-                "the image column does not hold bytes",
-            )),
+            ColumnReader::ByteArrayColumnReader(column) => Ok(Cursor { group, next: 0, column, last: None }),
+            _ => Err(BenchError::parquet(&self.name, "the image column does not hold bytes")),
         }
     }
 
@@ -190,10 +169,8 @@ impl ParquetFile {
             return Err(short());
         }
         let (mut values, mut definition): (Vec<ByteArray>, Vec<i16>) = (Vec::new(), Vec::new());
-        let (records, _, _) = cursor
-            .column
-            .read_records(1, Some(&mut definition), None, &mut values)
-            .map_err(fail)?;
+        let (records, _, _) =
+            cursor.column.read_records(1, Some(&mut definition), None, &mut values).map_err(fail)?;
         if records != 1 {
             return Err(short());
         }
@@ -222,12 +199,8 @@ fn check_footer(name: &str, source: &Source) -> Result<()> {
     if size < 12 {
         return Err(short());
     }
-    let got = source
-        .read_at(0, &mut head)
-        .map_err(|e| BenchError::io(name, e))?
-        + source
-            .read_at(size - 8, &mut tail)
-            .map_err(|e| BenchError::io(name, e))?;
+    let got = source.read_at(0, &mut head).map_err(|e| BenchError::io(name, e))?
+        + source.read_at(size - 8, &mut tail).map_err(|e| BenchError::io(name, e))?;
     if got != 12 {
         return Err(short());
     }
@@ -242,18 +215,10 @@ fn check_footer(name: &str, source: &Source) -> Result<()> {
     }
     let footer = u64::from(u32::from_le_bytes([a, b, c, d]));
     if footer > size - 12 {
-        return Err(BenchError::parquet(
-            name,
-            format!("its footer declares {footer} of {size} bytes"),
-        ));
+        return Err(BenchError::parquet(name, format!("its footer declares {footer} of {size} bytes")));
     }
     if footer > MAX_FOOTER {
-        return Err(BenchError::too_large(
-            name,
-            "the footer, in bytes,",
-            footer,
-            MAX_FOOTER,
-        ));
+        return Err(BenchError::too_large(name, "the footer, in bytes,", footer, MAX_FOOTER));
     }
     Ok(())
 }
@@ -318,10 +283,8 @@ impl Columns {
                 None => {}
             }
         }
-        let wanted: [(&str, SetInteger); 2] = [
-            ("idx", |r, v| r.idx = v),
-            ("target_size", |r, v| r.target_size = v),
-        ];
+        let wanted: [(&str, SetInteger); 2] =
+            [("idx", |r, v| r.idx = v), ("target_size", |r, v| r.target_size = v)];
         let numbers = [Physical::INT32, Physical::INT64, Physical::DOUBLE];
         let mut integers = Vec::new();
         for (name, set) in wanted {
@@ -335,19 +298,9 @@ impl Columns {
         // A column without a single box has no list in it, and pandas writes it as whole numbers.
         let boxes = Leaf::below(schema, "bbox").filter(|l| l.physical != Physical::INT32);
         if let Some(leaf) = &boxes {
-            leaf.expect(
-                file,
-                2,
-                &[Physical::FLOAT, Physical::DOUBLE],
-                "a list of lists of numbers",
-            )?;
+            leaf.expect(file, 2, &[Physical::FLOAT, Physical::DOUBLE], "a list of lists of numbers")?;
         }
-        Ok(Self {
-            texts,
-            integers,
-            choices,
-            boxes,
-        })
+        Ok(Self { texts, integers, choices, boxes })
     }
 
     fn read(&self, reader: &mut GroupReader<'_>, rows: &mut [RawRow]) -> Result<()> {
@@ -374,20 +327,10 @@ impl Columns {
 }
 
 fn missing(schema: &SchemaDescriptor, file: &str, path: &[&str]) -> BenchError {
-    let names: Vec<&str> = schema
-        .root_schema()
-        .get_fields()
-        .iter()
-        .take(40)
-        .map(|f| f.name())
-        .collect();
+    let names: Vec<&str> = schema.root_schema().get_fields().iter().take(40).map(|f| f.name()).collect();
     BenchError::MissingColumn {
         file: file.to_owned(),
         column: path.join("."),
-        found: if names.is_empty() {
-            "no columns".to_owned()
-        } else {
-            names.join(", ")
-        },
+        found: if names.is_empty() { "no columns".to_owned() } else { names.join(", ") },
     }
 }

@@ -32,21 +32,11 @@ pub(super) struct Problem {
 
 impl Problem {
     pub(super) fn new(field: &'static str, why: impl Into<String>) -> Self {
-        Self {
-            field,
-            why: why.into(),
-        }
+        Self { field, why: why.into() }
     }
 
     pub(super) fn at(self, file: &str, row: usize, row_in_file: usize, idx: Option<i64>) -> RowIssue {
-        RowIssue {
-            file: file.to_owned(),
-            row,
-            row_in_file,
-            idx,
-            field: self.field.to_owned(),
-            why: self.why,
-        }
+        RowIssue { file: file.to_owned(), row, row_in_file, idx, field: self.field.to_owned(), why: self.why }
     }
 }
 
@@ -122,26 +112,18 @@ fn gold(answer: Option<&str>, options: usize) -> Result<usize, Problem> {
     let answer = answer.ok_or_else(|| Problem::new("answer", "expected a letter like (C), found none"))?;
     let mut chars = answer.trim().trim_matches(['(', ')', '.']).chars();
     let (Some(letter), None) = (chars.next(), chars.next()) else {
-        return Err(Problem::new(
-            "answer",
-            format!("expected a letter like (C), found `{}`", short(answer)),
-        ));
+        return Err(Problem::new("answer", format!("expected a letter like (C), found `{}`", short(answer))));
     };
     letter_index(letter).filter(|&i| i < options).ok_or_else(|| {
-        Problem::new(
-            "answer",
-            format!("`{}` names none of the {options} options", short(answer)),
-        )
+        Problem::new("answer", format!("`{}` names none of the {options} options", short(answer)))
     })
 }
 
 fn boxes(raw: Option<Vec<Vec<Option<f64>>>>) -> (Vec<[f32; 4]>, Option<Problem>) {
     let mut boxes = Vec::new();
     for (i, corners) in raw.unwrap_or_default().into_iter().enumerate() {
-        let numbers: Option<Vec<f32>> = corners
-            .iter()
-            .map(|c| c.map(|v| v as f32).filter(|v| v.is_finite()))
-            .collect();
+        let numbers: Option<Vec<f32>> =
+            corners.iter().map(|c| c.map(|v| v as f32).filter(|v| v.is_finite())).collect();
         match numbers.and_then(|n| <[f32; 4]>::try_from(n).ok()) {
             Some(b) => boxes.push(b),
             None => {

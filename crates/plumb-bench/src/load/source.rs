@@ -21,10 +21,7 @@ impl Source {
     pub(super) fn open(path: &std::path::Path) -> std::io::Result<Self> {
         let file = std::fs::File::open(path)?;
         let len = file.metadata()?.len();
-        Ok(Self::Disk {
-            file: std::sync::Arc::new(std::sync::Mutex::new(file)),
-            len,
-        })
+        Ok(Self::Disk { file: std::sync::Arc::new(std::sync::Mutex::new(file)), len })
     }
 
     pub(super) fn size(&self) -> u64 {
@@ -72,10 +69,7 @@ impl Source {
 
     /// A reader from `start` to the end of the file.
     pub(super) fn reader(&self, start: u64) -> SourceReader {
-        SourceReader {
-            source: self.clone(),
-            at: start,
-        }
+        SourceReader { source: self.clone(), at: start }
     }
 }
 
@@ -108,9 +102,7 @@ impl ChunkReader for Source {
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
         // Checked before anything is allocated: the length is what the file claims.
-        let fits = start
-            .checked_add(length as u64)
-            .is_some_and(|end| end <= self.size());
+        let fits = start.checked_add(length as u64).is_some_and(|end| end <= self.size());
         if !fits {
             return Err(ParquetError::EOF(format!(
                 "{length} bytes at offset {start} were expected, and the file has {} bytes",
@@ -127,10 +119,7 @@ impl ChunkReader for Source {
                 let mut buffer = vec![0; length];
                 let got = self.read_at(start, &mut buffer)?;
                 if got != length {
-                    return Err(ParquetError::EOF(format!(
-                        "the file ended {} bytes early",
-                        length - got
-                    )));
+                    return Err(ParquetError::EOF(format!("the file ended {} bytes early", length - got)));
                 }
                 Ok(buffer.into())
             }

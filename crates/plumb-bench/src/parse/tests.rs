@@ -44,11 +44,7 @@ fn the_failure_table() {
         ("<answer>B</answer>", lamp, '-', '-', 'B', 'B'),
     ];
     for (raw, list, official, lmms, strict, text) in table {
-        assert_eq!(
-            read(Parser::OfficialFirstChar, raw, list),
-            official,
-            "official: {raw}"
-        );
+        assert_eq!(read(Parser::OfficialFirstChar, raw, list), official, "official: {raw}");
         assert_eq!(read(Parser::LmmsEval, raw, list), lmms, "lmms_eval: {raw}");
         assert_eq!(read(Parser::Strict, raw, list), strict, "strict: {raw}");
         assert_eq!(read(Parser::OptionText, raw, list), text, "option_text: {raw}");
@@ -138,14 +134,8 @@ fn loglik_takes_the_highest_and_the_earlier_of_equals() {
     for bad in [&[-1.0, -1.0][..], &[f64::NAN, 0.0, 0.0], &[]] {
         assert_eq!(of(bad).status, ParseStatus::NoOutput);
     }
-    assert_eq!(
-        Parser::LogLik.parse(&s, &Prediction::text("1", "A")).status,
-        ParseStatus::NoOutput
-    );
-    assert_eq!(
-        Parser::Strict.parse(&s, &Prediction::default()).status,
-        ParseStatus::NoOutput
-    );
+    assert_eq!(Parser::LogLik.parse(&s, &Prediction::text("1", "A")).status, ParseStatus::NoOutput);
+    assert_eq!(Parser::Strict.parse(&s, &Prediction::default()).status, ParseStatus::NoOutput);
 }
 
 #[test]
@@ -154,13 +144,7 @@ fn names_go_both_ways() {
         assert_eq!(p.id().parse::<Parser>().unwrap(), p);
         assert_eq!(serde_json::to_string(&p).unwrap(), format!("\"{}\"", p.id()));
     }
-    assert!(
-        "first_char"
-            .parse::<Parser>()
-            .unwrap_err()
-            .to_string()
-            .contains("official_first_char")
-    );
+    assert!("first_char".parse::<Parser>().unwrap_err().to_string().contains("official_first_char"));
 }
 
 proptest! {

@@ -69,10 +69,7 @@ pub(super) fn option_text(raw: &str, options: &[String]) -> Parsed {
     for (i, option) in order {
         while let Some(at) = find(&said, &option) {
             claims.options.insert(i);
-            said.iter_mut()
-                .skip(at)
-                .take(option.len())
-                .for_each(|w| *w = None);
+            said.iter_mut().skip(at).take(option.len()).for_each(|w| *w = None);
         }
     }
     claims.verdict()
@@ -116,11 +113,7 @@ fn plain(raw: &str) -> String {
                 // A tag is short and holds a word; a bare "<" in "3 < 4" stays.
                 let tag: String = chars.clone().take(24).take_while(|&c| c != '>').collect();
                 let closed = chars.clone().nth(tag.chars().count()) == Some('>');
-                if closed
-                    && tag
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || "/_|-".contains(c))
-                {
+                if closed && tag.chars().all(|c| c.is_ascii_alphanumeric() || "/_|-".contains(c)) {
                     chars.by_ref().take(tag.chars().count() + 1).for_each(drop);
                     out.push(' ');
                 } else {
@@ -229,16 +222,12 @@ fn exact_text(said: &[String], options: &[String], claims: &mut Claims) {
 
 /// Lower-case runs of letters and digits.
 fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|w| !w.is_empty())
-        .map(str::to_lowercase)
-        .collect()
+    text.split(|c: char| !c.is_alphanumeric()).filter(|w| !w.is_empty()).map(str::to_lowercase).collect()
 }
 
 fn find(said: &[Option<String>], option: &[String]) -> Option<usize> {
     if option.is_empty() {
         return None;
     }
-    said.windows(option.len())
-        .position(|w| w.iter().zip(option).all(|(s, o)| s.as_ref() == Some(o)))
+    said.windows(option.len()).position(|w| w.iter().zip(option).all(|(s, o)| s.as_ref() == Some(o)))
 }

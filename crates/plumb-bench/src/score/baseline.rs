@@ -26,12 +26,8 @@ impl Baseline {
         let hit = |right: bool| f64::from(u8::from(right));
         let majority = majority(samples);
         vec![
-            Self::of("chance", "A fair guess among the options.", samples, |_, s| {
-                s.chance()
-            }),
-            Self::of("always_a", "Always the first option.", samples, |_, s| {
-                hit(s.gold == 0)
-            }),
+            Self::of("chance", "A fair guess among the options.", samples, |_, s| s.chance()),
+            Self::of("always_a", "Always the first option.", samples, |_, s| hit(s.gold == 0)),
             Self::of(
                 "majority",
                 "The most frequent letter among the other four fifths of the photographs, for the same task, number \
@@ -62,10 +58,7 @@ impl Baseline {
             about: about.to_owned(),
             micro: (!values.is_empty()).then(|| sum / values.len() as f64),
             official: FormulaKind::Official.mean(values.iter().copied()),
-            tasks: tasks
-                .into_iter()
-                .map(|(t, (sum, n))| (t.to_owned(), sum / n as f64))
-                .collect(),
+            tasks: tasks.into_iter().map(|(t, (sum, n))| (t.to_owned(), sum / n as f64)).collect(),
         }
     }
 }
@@ -95,17 +88,10 @@ pub fn structure_prior(sample: &Sample) -> Option<usize> {
 /// one scene never inform each other.
 fn majority(samples: &[Sample]) -> Vec<usize> {
     let template = |s: &Sample| {
-        let options = if s.task == Task::Relation {
-            s.options.join("\u{1f}")
-        } else {
-            String::new()
-        };
+        let options = if s.task == Task::Relation { s.options.join("\u{1f}") } else { String::new() };
         (s.task.name().to_owned(), s.options.len(), options)
     };
-    let keys: Vec<_> = samples
-        .iter()
-        .map(|s| (template(s), fold(s.cluster_key())))
-        .collect();
+    let keys: Vec<_> = samples.iter().map(|s| (template(s), fold(s.cluster_key()))).collect();
     // template -> gold letter -> count per fold
     let mut counts: BTreeMap<_, BTreeMap<usize, [u64; FOLDS as usize]>> = BTreeMap::new();
     for (sample, (key, fold)) in samples.iter().zip(&keys) {
@@ -130,9 +116,9 @@ fn majority(samples: &[Sample]) -> Vec<usize> {
 
 /// FNV-1a, because the fold of a photograph must not change between releases of the standard library.
 fn fold(cluster: &str) -> usize {
-    let hash = cluster.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = cluster
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     usize::try_from((hash >> 16) % FOLDS).unwrap_or(0)
 }
 

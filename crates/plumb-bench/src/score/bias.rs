@@ -32,16 +32,9 @@ pub struct LetterBias {
 
 impl LetterBias {
     pub(super) fn of(rows: &[Judged<'_>]) -> Self {
-        let pairs: Vec<(usize, usize)> = rows
-            .iter()
-            .filter_map(|r| Some((r.sample.gold, r.parsed.and_then(|p| p.choice)?)))
-            .collect();
-        let count = pairs
-            .iter()
-            .map(|&(g, p)| g.max(p) + 1)
-            .max()
-            .unwrap_or(0)
-            .min(26);
+        let pairs: Vec<(usize, usize)> =
+            rows.iter().filter_map(|r| Some((r.sample.gold, r.parsed.and_then(|p| p.choice)?))).collect();
+        let count = pairs.iter().map(|&(g, p)| g.max(p) + 1).max().unwrap_or(0).min(26);
         let tests: Vec<f64> = (0..count)
             .map(|l| {
                 let only = |f: fn(bool, bool) -> bool| {

@@ -86,20 +86,11 @@ pub fn compare(
         .iter()
         .zip(&right.rows)
         .filter(|(l, r)| l.parsed.is_some() && r.parsed.is_some())
-        .map(|(l, r)| Pair {
-            sample: l.sample,
-            correct: [l.correct, r.correct],
-        })
+        .map(|(l, r)| Pair { sample: l.sample, correct: [l.correct, r.correct] })
         .collect();
     let all: Vec<&Pair<'_>> = pairs.iter().collect();
     let [both, only_a, only_b, neither] = cells(&all);
-    let micro = difference(
-        &all,
-        1,
-        |_| Some(0),
-        |t, which| t.first()?.accuracy(which),
-        options,
-    );
+    let micro = difference(&all, 1, |_| Some(0), |t, which| t.first()?.accuracy(which), options);
     let official = FormulaKind::Official;
     let official = difference(
         &all,
@@ -130,10 +121,7 @@ fn sentence(micro: &Option<Difference>, p: f64) -> String {
         None => "The two runs share no answered row, so they cannot be compared.".to_owned(),
         Some(d) if p < 0.05 => {
             let better = if d.delta > 0.0 { "B" } else { "A" };
-            format!(
-                "{better} is better by {:.2} points (exact McNemar p = {p:.1e}).",
-                d.delta.abs() * 100.0
-            )
+            format!("{better} is better by {:.2} points (exact McNemar p = {p:.1e}).", d.delta.abs() * 100.0)
         }
         Some(d) => format!(
             "No difference is shown: B − A is {:+.2} points (exact McNemar p = {p:.2}).",
@@ -144,12 +132,7 @@ fn sentence(micro: &Option<Difference>, p: f64) -> String {
 
 fn cells(pairs: &[&Pair<'_>]) -> [usize; 4] {
     let count = |wanted: [bool; 2]| pairs.iter().filter(|p| p.correct == wanted).count();
-    [
-        count([true, true]),
-        count([true, false]),
-        count([false, true]),
-        count([false, false]),
-    ]
+    [count([true, true]), count([true, false]), count([false, true]), count([false, false])]
 }
 
 fn difference(
@@ -162,11 +145,7 @@ fn difference(
     let units: Vec<Unit<'_>> = pairs
         .iter()
         .filter_map(|p| {
-            Some(Unit {
-                stratum: stratum(p.sample)?,
-                cluster: p.sample.cluster_key(),
-                correct: p.correct,
-            })
+            Some(Unit { stratum: stratum(p.sample)?, cluster: p.sample.cluster_key(), correct: p.correct })
         })
         .collect();
     let delta = |t: &[StratumTotals]| Some(value(t, 1)? - value(t, 0)?);

@@ -43,25 +43,15 @@ impl FormulaKind {
                 slot.1 += 1;
             }
         }
-        weights
-            .iter()
-            .zip(sums)
-            .map(|((_, w), (sum, n))| (n > 0).then(|| w * sum / n as f64))
-            .sum()
+        weights.iter().zip(sums).map(|((_, w), (sum, n))| (n > 0).then(|| w * sum / n as f64)).sum()
     }
 
     pub(super) fn stratum(self, sample: &Sample) -> Option<usize> {
-        self.weights()
-            .iter()
-            .position(|(name, _)| sample.source.eq_ignore_ascii_case(name))
+        self.weights().iter().position(|(name, _)| sample.source.eq_ignore_ascii_case(name))
     }
 
     pub(super) fn value(self, totals: &[StratumTotals], which: usize) -> Option<f64> {
-        self.weights()
-            .iter()
-            .enumerate()
-            .map(|(i, (_, w))| Some(w * totals.get(i)?.accuracy(which)?))
-            .sum()
+        self.weights().iter().enumerate().map(|(i, (_, w))| Some(w * totals.get(i)?.accuracy(which)?)).sum()
     }
 }
 
@@ -90,15 +80,10 @@ pub struct Formula {
 
 impl Formula {
     pub(super) fn of(kind: FormulaKind, rows: &[Judged<'_>], options: &ReportOptions) -> Self {
-        let members: Vec<(usize, &Judged<'_>)> = rows
-            .iter()
-            .filter_map(|r| Some((kind.stratum(r.sample)?, r)))
-            .collect();
-        let answered: Vec<(usize, &Judged<'_>)> = members
-            .iter()
-            .copied()
-            .filter(|(_, r)| r.parsed.is_some())
-            .collect();
+        let members: Vec<(usize, &Judged<'_>)> =
+            rows.iter().filter_map(|r| Some((kind.stratum(r.sample)?, r))).collect();
+        let answered: Vec<(usize, &Judged<'_>)> =
+            members.iter().copied().filter(|(_, r)| r.parsed.is_some()).collect();
         let units: Vec<Unit<'_>> = answered
             .iter()
             .map(|&(stratum, r)| Unit {
@@ -124,10 +109,7 @@ impl Formula {
             n: answered.len(),
             total: members.len(),
             correct: answered.iter().filter(|(_, r)| r.correct).count(),
-            unparsed: answered
-                .iter()
-                .filter(|(_, r)| r.parsed.is_some_and(|p| p.choice.is_none()))
-                .count(),
+            unparsed: answered.iter().filter(|(_, r)| r.parsed.is_some_and(|p| p.choice.is_none())).count(),
             value,
             interval: by_rows.interval(options.resamples, options.seed, statistic),
             clustered: resampler(Resample::Clusters).interval(options.resamples, options.seed, statistic),
@@ -161,15 +143,9 @@ fn note(
         }
     }
     if !reasons.is_empty() {
-        return Some(format!(
-            "The score needs every source, and {}.",
-            reasons.join(" and ")
-        ));
+        return Some(format!("The score needs every source, and {}.", reasons.join(" and ")));
     }
-    let outside = rows
-        .iter()
-        .filter(|r| FormulaKind::Official.stratum(r.sample).is_none())
-        .count();
+    let outside = rows.iter().filter(|r| FormulaKind::Official.stratum(r.sample).is_none()).count();
     (outside > 0)
         .then(|| format!("{outside} rows are from sources the formula does not know and are left out."))
 }

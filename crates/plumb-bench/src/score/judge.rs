@@ -46,17 +46,8 @@ pub fn judge<'a>(samples: &'a [Sample], predictions: &'a [Prediction], parser: P
                 .map(|p| parser.parse(sample, p))
                 .filter(|p| p.status != ParseStatus::NoOutput);
             let correct = parsed.is_some_and(|p| p.choice == Some(sample.gold));
-            Judged {
-                sample,
-                prediction,
-                parsed,
-                correct,
-            }
+            Judged { sample, prediction, parsed, correct }
         })
         .collect();
-    Judgement {
-        rows,
-        unknown_ids,
-        replaced,
-    }
+    Judgement { rows, unknown_ids, replaced }
 }

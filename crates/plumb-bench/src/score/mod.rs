@@ -38,11 +38,7 @@ pub struct ReportOptions {
 
 impl Default for ReportOptions {
     fn default() -> Self {
-        Self {
-            resamples: 10_000,
-            seed: 0,
-            rejected: 0,
-        }
+        Self { resamples: 10_000, seed: 0, rejected: 0 }
     }
 }
 
@@ -135,10 +131,7 @@ impl Slice {
                 groups.entry(name).or_default().push(row);
             }
         }
-        groups
-            .iter()
-            .map(|(name, rows)| Self::of(name, rows.iter().copied()))
-            .collect()
+        groups.iter().map(|(name, rows)| Self::of(name, rows.iter().copied())).collect()
     }
 }
 
@@ -211,10 +204,7 @@ impl Report {
         let official = formula(FormulaKind::Official);
         let baselines = Baseline::all(samples);
         let verdict = verdict(&official, &micro, &baselines);
-        let failed = rows
-            .iter()
-            .filter(|r| r.prediction.is_some_and(|p| p.error.is_some()))
-            .count();
+        let failed = rows.iter().filter(|r| r.prediction.is_some_and(|p| p.error.is_some())).count();
         let coverage = Coverage {
             rows: samples.len() + options.rejected,
             rejected: options.rejected,
@@ -251,20 +241,14 @@ fn calibrations(rows: &[Judged<'_>]) -> Vec<GroupCalibration> {
     for row in rows.iter().filter(|r| r.parsed.is_some()) {
         let sample = row.sample;
         if let Some(p) = row.prediction.and_then(|p| p.probabilities(sample.options.len())) {
-            groups
-                .entry(sample.task.name().to_owned())
-                .or_default()
-                .push((p.clone(), sample.gold));
+            groups.entry(sample.task.name().to_owned()).or_default().push((p.clone(), sample.gold));
             all.push((p, sample.gold));
         }
     }
     std::iter::once(("all".to_owned(), all))
         .chain(groups)
         .filter_map(|(group, rows)| {
-            Some(GroupCalibration {
-                group,
-                calibration: calibrate(&rows, CALIBRATION_BINS)?,
-            })
+            Some(GroupCalibration { group, calibration: calibrate(&rows, CALIBRATION_BINS)? })
         })
         .collect()
 }
@@ -280,11 +264,7 @@ fn verdict(official: &Formula, micro: &Slice, baselines: &[Baseline]) -> Verdict
             sentence: "No row has an answer yet, so there is nothing to judge.".to_owned(),
         };
     };
-    let name = if is_official {
-        "official score"
-    } else {
-        "micro accuracy"
-    };
+    let name = if is_official { "official score" } else { "micro accuracy" };
     let text = baselines
         .iter()
         .filter_map(|b| Some((b, if is_official { b.official? } else { b.micro? })))
@@ -299,10 +279,7 @@ fn verdict(official: &Formula, micro: &Slice, baselines: &[Baseline]) -> Verdict
     let (finding, words) = if interval.high < chance {
         (Finding::BelowChance, format!("Worse than guessing: {numbers}."))
     } else if interval.low <= chance {
-        (
-            Finding::Guessing,
-            format!("Not distinguishable from guessing: {numbers}."),
-        )
+        (Finding::Guessing, format!("Not distinguishable from guessing: {numbers}."))
     } else {
         match text {
             Some((b, reached)) if interval.low <= reached => (
@@ -325,10 +302,7 @@ fn verdict(official: &Formula, micro: &Slice, baselines: &[Baseline]) -> Verdict
     } else {
         String::new()
     };
-    Verdict {
-        finding,
-        sentence: words + &partial,
-    }
+    Verdict { finding, sentence: words + &partial }
 }
 
 /// A share as a percentage with two decimals.

@@ -11,9 +11,7 @@ struct Table {
 
 impl Table {
     fn new(head: &[&str]) -> Self {
-        Self {
-            rows: vec![head.iter().map(|&h| h.to_owned()).collect()],
-        }
+        Self { rows: vec![head.iter().map(|&h| h.to_owned()).collect()] }
     }
 
     fn push<const N: usize>(&mut self, row: [String; N]) {
@@ -25,14 +23,7 @@ impl Display for Table {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widths: Vec<usize> = (0..columns)
-            .map(|c| {
-                self.rows
-                    .iter()
-                    .filter_map(|r| r.get(c))
-                    .map(|s| s.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
+            .map(|c| self.rows.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0))
             .collect();
         for row in &self.rows {
             let mut line = String::new();
@@ -53,28 +44,17 @@ fn points(value: Option<f64>) -> String {
 }
 
 fn range(interval: Option<Interval>) -> String {
-    interval.map_or_else(
-        || "-".to_owned(),
-        |i| format!("{:.2}..{:.2}", i.low * 100.0, i.high * 100.0),
-    )
+    interval.map_or_else(|| "-".to_owned(), |i| format!("{:.2}..{:.2}", i.low * 100.0, i.high * 100.0))
 }
 
 fn p_text(p: f64) -> String {
-    if p < 0.001 {
-        format!("{p:.1e}")
-    } else {
-        format!("{p:.3}")
-    }
+    if p < 0.001 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }
 
 fn slice_row(table: &mut Table, group: &str, s: &Slice) {
     // Below 20 rows a percentage misleads; the counts in the column beside it say all there is.
     let shown = |v: Option<f64>| {
-        if s.is_small() {
-            "(few)".to_owned()
-        } else {
-            points(v)
-        }
+        if s.is_small() { "(few)".to_owned() } else { points(v) }
     };
     table.push([
         format!("{group}{}", s.name),
@@ -124,11 +104,9 @@ impl Display for Report {
             formula_row(&mut table, formula);
         }
         slice_row(&mut table, "", &self.micro);
-        for (group, slices) in [
-            ("task ", &self.tasks),
-            ("source ", &self.sources),
-            ("sub-source ", &self.sub_sources),
-        ] {
+        for (group, slices) in
+            [("task ", &self.tasks), ("source ", &self.sources), ("sub-source ", &self.sub_sources)]
+        {
             for slice in slices {
                 slice_row(&mut table, group, slice);
             }
@@ -169,19 +147,13 @@ impl Display for Report {
             }
             writeln!(f, "{table}")?;
         }
-        let warnings = [
-            self.letters.warning.as_ref(),
-            self.structure.as_ref().and_then(|s| s.warning.as_ref()),
-        ];
+        let warnings =
+            [self.letters.warning.as_ref(), self.structure.as_ref().and_then(|s| s.warning.as_ref())];
         for warning in warnings.into_iter().flatten() {
             writeln!(f, "Warning: {warning}")?;
         }
         if self.verdict.finding != Finding::NothingScored && c.unknown_ids > 0 {
-            writeln!(
-                f,
-                "Note: {} predictions name rows this benchmark does not have.",
-                c.unknown_ids
-            )?;
+            writeln!(f, "Note: {} predictions name rows this benchmark does not have.", c.unknown_ids)?;
         }
         Ok(())
     }
@@ -219,12 +191,7 @@ impl Display for Comparison {
         }
         for s in &self.slices {
             let mark = if s.significant { "*" } else { "" };
-            row(
-                format!("{} {}{mark}", s.group, s.name),
-                &s.difference,
-                s.n.to_string(),
-                p_text(s.p_holm),
-            );
+            row(format!("{} {}{mark}", s.group, s.name), &s.difference, s.n.to_string(), p_text(s.p_holm));
         }
         write!(f, "{table}")?;
         writeln!(

@@ -63,10 +63,7 @@ fn answers(samples: &[Sample], mut choose: impl FnMut(usize, &Sample) -> usize) 
 }
 
 fn quick() -> ReportOptions {
-    ReportOptions {
-        resamples: 400,
-        ..ReportOptions::default()
-    }
+    ReportOptions { resamples: 400, ..ReportOptions::default() }
 }
 
 fn build(samples: &[Sample], predictions: &[Prediction]) -> Report {
@@ -78,10 +75,7 @@ fn baseline<'a>(report: &'a Report, name: &str) -> &'a Baseline {
 }
 
 fn near(value: Option<f64>, wanted: f64, tolerance: f64) {
-    assert!(
-        (value.unwrap() - wanted).abs() < tolerance,
-        "{value:?}, expected {wanted}"
-    );
+    assert!((value.unwrap() - wanted).abs() < tolerance, "{value:?}, expected {wanted}");
 }
 
 #[test]
@@ -107,26 +101,16 @@ fn a_headline_of_43_percent_is_called_guessing() {
     // 1139 right answers, spread evenly over all rows.
     let predictions = answers(&samples, |i, s| {
         let right = (i * 1139) % 2638 < 1139;
-        if right {
-            s.gold
-        } else {
-            (s.gold + 1) % s.options.len()
-        }
+        if right { s.gold } else { (s.gold + 1) % s.options.len() }
     });
     let report = build(&samples, &predictions);
     assert_eq!((report.micro.correct, report.micro.n), (1139, 2638));
     let i = report.micro.interval.unwrap();
-    assert!(
-        (i.low - 0.41298).abs() < 5e-6 && (i.high - 0.45075).abs() < 5e-6,
-        "{i:?}"
-    );
+    assert!((i.low - 0.41298).abs() < 5e-6 && (i.high - 0.45075).abs() < 5e-6, "{i:?}");
     assert!(i.contains(report.micro.chance.unwrap()));
     assert_eq!(report.verdict.finding, Finding::Guessing);
     assert!(
-        report
-            .verdict
-            .sentence
-            .contains("Not distinguishable from guessing"),
+        report.verdict.sentence.contains("Not distinguishable from guessing"),
         "{}",
         report.verdict.sentence
     );
@@ -138,11 +122,7 @@ fn the_official_formula_is_the_mean_of_source_means() {
     // Right on every ADE20K row and on every second Omni3D row.
     let predictions = answers(&samples, |i, s| {
         let right = s.source == "ADE20K" || (s.source == "Omni3D" && i % 2 == 0);
-        if right {
-            s.gold
-        } else {
-            (s.gold + 1) % s.options.len()
-        }
+        if right { s.gold } else { (s.gold + 1) % s.options.len() }
     });
     let report = build(&samples, &predictions);
     near(report.official.value, 0.5 * ((1.0 + 0.0) / 2.0 + 0.5), 1e-12);
@@ -160,23 +140,9 @@ fn a_missing_source_gives_no_official_number() {
     let samples: Vec<Sample> = synthetic().into_iter().filter(|s| s.kind == Kind::TwoD).collect();
     let predictions = answers(&samples, |_, s| s.gold);
     let report = build(&samples, &predictions);
-    assert_eq!(
-        (
-            report.official.value,
-            report.official.interval,
-            report.three_d.value
-        ),
-        (None, None, None)
-    );
+    assert_eq!((report.official.value, report.official.interval, report.three_d.value), (None, None, None));
     near(report.two_d.value, 1.0, 1e-12);
-    assert!(
-        report
-            .official
-            .note
-            .as_ref()
-            .unwrap()
-            .contains("no row of source Omni3D")
-    );
+    assert!(report.official.note.as_ref().unwrap().contains("no row of source Omni3D"));
     // The verdict falls back to micro accuracy.
     assert!(report.verdict.sentence.contains("micro accuracy 100.00 %"));
     assert_eq!(report.verdict.finding, Finding::AboveText);
@@ -186,22 +152,11 @@ fn a_missing_source_gives_no_official_number() {
 fn always_a_is_exposed() {
     let samples = synthetic();
     let report = build(&samples, &answers(&samples, |_, _| 0));
-    near(
-        report.official.value,
-        baseline(&report, "always_a").official.unwrap(),
-        1e-12,
-    );
+    near(report.official.value, baseline(&report, "always_a").official.unwrap(), 1e-12);
     let a = &report.letters.letters[0];
     assert_eq!((a.letter, a.predicted, a.recall), ('A', 2638, Some(1.0)));
     assert!(a.p < 1e-6);
-    assert!(
-        report
-            .letters
-            .warning
-            .as_ref()
-            .unwrap()
-            .contains("answers A on 100.00 %")
-    );
+    assert!(report.letters.warning.as_ref().unwrap().contains("answers A on 100.00 %"));
     assert!(report.letters.letters[1].recall == Some(0.0));
     assert_ne!(report.verdict.finding, Finding::AboveText);
 }
@@ -216,9 +171,7 @@ fn the_structure_prior_is_exposed() {
         .map(|(i, mut s)| {
             if s.task == Task::Count && i % 5 == 0 {
                 let zero = s.options.iter().position(|o| o == "0");
-                s.gold = (0..s.options.len())
-                    .find(|&o| o != s.gold && Some(o) != zero)
-                    .unwrap();
+                s.gold = (0..s.options.len()).find(|&o| o != s.gold && Some(o) != zero).unwrap();
             }
             s
         })
@@ -230,17 +183,9 @@ fn the_structure_prior_is_exposed() {
     let check = report.structure.as_ref().unwrap();
     assert_eq!((check.n, check.agreement), (788, 1.0));
     near(Some(check.prior_accuracy), 0.8, 0.01);
-    assert_eq!(
-        (check.right_where_prior_right, check.right_where_prior_wrong),
-        (Some(1.0), Some(0.0))
-    );
+    assert_eq!((check.right_where_prior_right, check.right_where_prior_wrong), (Some(1.0), Some(0.0)));
     assert!(check.warning.as_ref().unwrap().contains("not the image"));
-    assert_eq!(
-        report.verdict.finding,
-        Finding::NoBetterThanText,
-        "{}",
-        report.verdict.sentence
-    );
+    assert_eq!(report.verdict.finding, Finding::NoBetterThanText, "{}", report.verdict.sentence);
     near(baseline(&report, "structure_prior").micro, 0.59, 0.01);
     // A model that sees is not accused.
     let seeing = build(&samples, &answers(&samples, |_, s| s.gold));
@@ -262,9 +207,7 @@ fn majority_learns_a_template_across_folds() {
     near(baseline(&report, "majority").micro, 1.0, 1e-12);
     near(baseline(&report, "always_a").micro, 0.0, 1e-12);
     // One photograph alone has nothing to learn from, so it must not know its own answer.
-    samples
-        .iter_mut()
-        .for_each(|s| s.source_filename = "one.png".to_owned());
+    samples.iter_mut().for_each(|s| s.source_filename = "one.png".to_owned());
     near(baseline(&build(&samples, &[]), "majority").micro, 0.0, 1e-12);
 }
 
@@ -278,27 +221,17 @@ fn nothing_is_dropped_silently() {
     predictions.truncate(100);
     predictions.push(Prediction::text("no-such-row", "A"));
     predictions.push(Prediction::text("5", "nothing"));
-    let options = ReportOptions {
-        rejected: 3,
-        ..quick()
-    };
+    let options = ReportOptions { rejected: 3, ..quick() };
     let report = Report::build(&samples, &predictions, Parser::Strict, &options);
     let c = &report.coverage;
-    assert_eq!(
-        (c.rows, c.rejected, c.answered, c.failed, c.missing),
-        (2641, 3, 98, 1, 2539)
-    );
+    assert_eq!((c.rows, c.rejected, c.answered, c.failed, c.missing), (2641, 3, 98, 1, 2539));
     assert_eq!((c.unknown_ids, c.replaced), (1, 1));
     let m = &report.micro;
     assert_eq!((m.total, m.n, m.correct, m.unparsed), (2638, 98, 96, 2));
     let guessed = samples[0].chance() + samples[5].chance();
     near(m.randomised, (96.0 + guessed) / 98.0, 1e-12);
     near(m.worst, 96.0 / 2638.0, 1e-12);
-    assert!(
-        report.verdict.sentence.contains("Only 98 of 2638 rows"),
-        "{}",
-        report.verdict.sentence
-    );
+    assert!(report.verdict.sentence.contains("Only 98 of 2638 rows"), "{}", report.verdict.sentence);
 }
 
 #[test]
@@ -307,9 +240,7 @@ fn option_scores_give_calibration() {
     let sure: Vec<Prediction> = samples
         .iter()
         .map(|s| {
-            let scores = (0..s.options.len())
-                .map(|i| if i == s.gold { 0.0 } else { -30.0 })
-                .collect();
+            let scores = (0..s.options.len()).map(|i| if i == s.gold { 0.0 } else { -30.0 }).collect();
             Prediction::scores(&*s.id, scores)
         })
         .collect();
@@ -319,11 +250,7 @@ fn option_scores_give_calibration() {
     assert!(report.calibration[0].calibration.ece < 1e-6);
     assert_eq!(report.calibration.len(), 5);
     // Texts have no scores to calibrate.
-    assert!(
-        build(&samples, &answers(&samples, |_, s| s.gold))
-            .calibration
-            .is_empty()
-    );
+    assert!(build(&samples, &answers(&samples, |_, s| s.gold)).calibration.is_empty());
 }
 
 #[test]
@@ -334,38 +261,22 @@ fn a_report_survives_json_and_repeats_itself() {
     let text = serde_json::to_string(&report).unwrap();
     let again: Report = serde_json::from_str(&text).unwrap();
     assert_eq!(serde_json::to_string(&again).unwrap(), text);
-    assert_eq!(
-        serde_json::to_string(&build(&samples, &predictions)).unwrap(),
-        text
-    );
+    assert_eq!(serde_json::to_string(&build(&samples, &predictions)).unwrap(), text);
 }
 
 #[test]
 fn the_table_lines_up_and_shows_chance_beside_every_score() {
     let samples = synthetic();
     let text = build(&samples, &answers(&samples, |i, s| i % s.options.len())).to_string();
-    let block: Vec<&str> = text
-        .lines()
-        .skip_while(|l| !l.starts_with("score"))
-        .take_while(|l| !l.is_empty())
-        .collect();
+    let block: Vec<&str> =
+        text.lines().skip_while(|l| !l.starts_with("score")).take_while(|l| !l.is_empty()).collect();
     assert!(block.len() >= 17, "{text}");
     let width = block[0].chars().count();
     assert!(block.iter().all(|l| l.chars().count() == width), "{text}");
     for line in &block[1..] {
-        assert!(
-            line.matches('.').count() >= 6,
-            "a score needs interval and chance: {line}"
-        );
+        assert!(line.matches('.').count() >= 6, "a score needs interval and chance: {line}");
     }
-    for name in [
-        "official",
-        "micro",
-        "task Count",
-        "source COCO",
-        "sub-source nuscenes",
-        "structure_prior",
-    ] {
+    for name in ["official", "micro", "task Count", "source COCO", "sub-source nuscenes", "structure_prior"] {
         assert!(text.contains(name), "{text}");
     }
 }
@@ -381,26 +292,13 @@ fn small_slices_show_counts_only() {
 #[test]
 fn a_comparison_is_paired() {
     let samples = synthetic();
-    let a = answers(&samples, |i, s| {
-        if i % 2 == 0 {
-            s.gold
-        } else {
-            (s.gold + 1) % s.options.len()
-        }
-    });
+    let a = answers(&samples, |i, s| if i % 2 == 0 { s.gold } else { (s.gold + 1) % s.options.len() });
     // B repairs every tenth row, all of them rows A got wrong, and loses every fortieth that A got right.
     let b = answers(&samples, |i, s| {
         let right = (i % 2 == 0 && i % 40 != 0) || i % 10 == 1;
-        if right {
-            s.gold
-        } else {
-            (s.gold + 1) % s.options.len()
-        }
+        if right { s.gold } else { (s.gold + 1) % s.options.len() }
     });
-    let run = |predictions| RunAnswers {
-        predictions,
-        parser: Parser::Strict,
-    };
+    let run = |predictions| RunAnswers { predictions, parser: Parser::Strict };
     let c = compare(&samples, run(&a), run(&b), &quick());
     assert_eq!((c.n, c.left_out, c.only_a, c.only_b), (2638, 0, 66, 264));
     assert_eq!(c.both + c.neither, 2638 - 330);
@@ -408,25 +306,11 @@ fn a_comparison_is_paired() {
     let d = c.micro.unwrap();
     near(Some(d.delta), 198.0 / 2638.0, 1e-12);
     assert!(d.interval.unwrap().low > 0.05 && d.clustered.unwrap().low > 0.05);
-    assert!(
-        c.official
-            .unwrap()
-            .interval
-            .unwrap()
-            .contains(c.official.unwrap().delta)
-    );
+    assert!(c.official.unwrap().interval.unwrap().contains(c.official.unwrap().delta));
     assert!(c.slices.windows(2).all(|w| w[0].p <= w[1].p));
-    assert!(
-        c.slices
-            .iter()
-            .all(|s| s.p_holm >= s.p && s.significant == (s.p_holm < 0.05))
-    );
+    assert!(c.slices.iter().all(|s| s.p_holm >= s.p && s.significant == (s.p_holm < 0.05)));
     assert_eq!(c.slices.len(), 4 + 3 + 3);
-    assert!(
-        c.sentence.starts_with("B is better by 7.51 points"),
-        "{}",
-        c.sentence
-    );
+    assert!(c.sentence.starts_with("B is better by 7.51 points"), "{}", c.sentence);
     assert!(c.to_string().contains("official"));
 
     let same = compare(&samples, run(&a), run(&a), &quick());

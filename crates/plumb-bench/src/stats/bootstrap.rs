@@ -74,9 +74,7 @@ impl Resampler {
         let strata = kinds
             .into_iter()
             .map(|of| {
-                of.into_iter()
-                    .map(|((n, correct), many)| (StratumTotals { n, correct }, many))
-                    .collect()
+                of.into_iter().map(|((n, correct), many)| (StratumTotals { n, correct }, many)).collect()
             })
             .collect();
         Self { strata }
@@ -86,11 +84,7 @@ impl Resampler {
     pub fn observed(&self) -> Vec<StratumTotals> {
         self.strata
             .iter()
-            .map(|kinds| {
-                kinds
-                    .iter()
-                    .fold(StratumTotals::default(), |sum, &(one, many)| add(sum, one, many))
-            })
+            .map(|kinds| kinds.iter().fold(StratumTotals::default(), |sum, &(one, many)| add(sum, one, many)))
             .collect()
     }
 
@@ -118,20 +112,14 @@ impl Resampler {
             return None;
         }
         values.sort_by(f64::total_cmp);
-        Some(Interval {
-            low: quantile(&values, 0.025)?,
-            high: quantile(&values, 0.975)?,
-        })
+        Some(Interval { low: quantile(&values, 0.025)?, high: quantile(&values, 0.975)? })
     }
 }
 
 fn add(sum: StratumTotals, one: StratumTotals, many: u64) -> StratumTotals {
     StratumTotals {
         n: sum.n + one.n * many,
-        correct: [
-            sum.correct[0] + one.correct[0] * many,
-            sum.correct[1] + one.correct[1] * many,
-        ],
+        correct: [sum.correct[0] + one.correct[0] * many, sum.correct[1] + one.correct[1] * many],
     }
 }
 
@@ -145,9 +133,7 @@ fn draw(kinds: &[(StratumTotals, u64)], rng: &mut ChaCha8Rng) -> StratumTotals {
             break;
         }
         let share = (many as f64 / weight as f64).min(1.0);
-        let got = Binomial::new(draws, share)
-            .map_or(0, |b| b.sample(rng))
-            .min(draws);
+        let got = Binomial::new(draws, share).map_or(0, |b| b.sample(rng)).min(draws);
         sum = add(sum, one, got);
         draws -= got;
         weight -= many;
@@ -167,18 +153,11 @@ mod tests {
     use super::*;
 
     fn close(i: Interval, low: f64, high: f64, tolerance: f64) {
-        assert!(
-            (i.low - low).abs() < tolerance && (i.high - high).abs() < tolerance,
-            "{i:?}"
-        );
+        assert!((i.low - low).abs() < tolerance && (i.high - high).abs() < tolerance, "{i:?}");
     }
 
     fn rows(stratum: usize, right: usize, n: usize) -> impl Iterator<Item = Unit<'static>> {
-        (0..n).map(move |i| Unit {
-            stratum,
-            cluster: "",
-            correct: [i < right, false],
-        })
+        (0..n).map(move |i| Unit { stratum, cluster: "", correct: [i < right, false] })
     }
 
     fn official(t: &[StratumTotals]) -> Option<f64> {
@@ -189,10 +168,8 @@ mod tests {
     // standard error of the formula is 0.009710.
     #[test]
     fn official_formula_agrees_with_a_row_by_row_bootstrap() {
-        let units: Vec<Unit<'_>> = rows(0, 272, 633)
-            .chain(rows(1, 346, 805))
-            .chain(rows(2, 516, 1200))
-            .collect();
+        let units: Vec<Unit<'_>> =
+            rows(0, 272, 633).chain(rows(1, 346, 805)).chain(rows(2, 516, 1200)).collect();
         let r = Resampler::new(&units, 3, Resample::Rows);
         let i = r.interval(10_000, 7, official).unwrap();
         close(i, 0.411_18, 0.448_93, 0.001);
@@ -214,26 +191,11 @@ mod tests {
                 50..75 => (2, 1),
                 _ => (5, 4),
             };
-            units.extend((0..n).map(|j| Unit {
-                stratum: 0,
-                cluster,
-                correct: [j < right, false],
-            }));
+            units.extend((0..n).map(|j| Unit { stratum: 0, cluster, correct: [j < right, false] }));
         }
         let r = Resampler::new(&units, 1, Resample::Clusters);
-        assert_eq!(
-            r.observed(),
-            [StratumTotals {
-                n: 265,
-                correct: [155, 0]
-            }]
-        );
-        close(
-            r.interval(10_000, 1, |t| t[0].accuracy(0)).unwrap(),
-            0.510_37,
-            0.654_55,
-            0.006,
-        );
+        assert_eq!(r.observed(), [StratumTotals { n: 265, correct: [155, 0] }]);
+        close(r.interval(10_000, 1, |t| t[0].accuracy(0)).unwrap(), 0.510_37, 0.654_55, 0.006);
         // Drawn as rows the interval is narrower: that is what clustering is for.
         let by_rows = Resampler::new(&units, 1, Resample::Rows);
         let i = by_rows.interval(10_000, 1, |t| t[0].accuracy(0)).unwrap();
@@ -243,26 +205,13 @@ mod tests {
     // numpy multinomial(2638, [900, 120, 170, 1448] / 2638): [0.00644, 0.03146].
     #[test]
     fn paired_differences_keep_the_pairs() {
-        let cells = [
-            (900, [true, true]),
-            (120, [true, false]),
-            (170, [false, true]),
-            (1448, [false, false]),
-        ];
+        let cells = [(900, [true, true]), (120, [true, false]), (170, [false, true]), (1448, [false, false])];
         let units: Vec<Unit<'_>> = cells
             .iter()
-            .flat_map(|&(n, correct)| {
-                (0..n).map(move |_| Unit {
-                    stratum: 0,
-                    cluster: "",
-                    correct,
-                })
-            })
+            .flat_map(|&(n, correct)| (0..n).map(move |_| Unit { stratum: 0, cluster: "", correct }))
             .collect();
         let r = Resampler::new(&units, 1, Resample::Rows);
-        let i = r
-            .interval(10_000, 3, |t| Some(t[0].accuracy(1)? - t[0].accuracy(0)?))
-            .unwrap();
+        let i = r.interval(10_000, 3, |t| Some(t[0].accuracy(1)? - t[0].accuracy(0)?)).unwrap();
         close(i, 0.006_44, 0.031_46, 0.001);
     }
 
@@ -271,10 +220,7 @@ mod tests {
         let units: Vec<Unit<'_>> = rows(0, 1, 2).collect();
         let r = Resampler::new(&units, 3, Resample::Rows);
         assert_eq!(r.interval(100, 0, official), None);
-        assert_eq!(
-            Resampler::new(&[], 1, Resample::Rows).interval(100, 0, |t| t[0].accuracy(0)),
-            None
-        );
+        assert_eq!(Resampler::new(&[], 1, Resample::Rows).interval(100, 0, |t| t[0].accuracy(0)), None);
         assert_eq!(r.interval(0, 0, |t| t[0].accuracy(0)), None);
     }
 }

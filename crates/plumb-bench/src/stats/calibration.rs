@@ -50,13 +50,7 @@ pub fn calibrate(rows: &[(Vec<f64>, usize)], bins: usize) -> Option<Calibration>
     }
     let (ece, bins) = ece_equal_mass(&confidence, bins);
     let nll = nll / n as f64;
-    Some(Calibration {
-        n,
-        ece,
-        brier: brier / n as f64,
-        nll: nll.is_finite().then_some(nll),
-        bins,
-    })
+    Some(Calibration { n, ece, brier: brier / n as f64, nll: nll.is_finite().then_some(nll), bins })
 }
 
 /// Expected calibration error of (confidence, right) pairs with `bins` bins of equal size: sorted by confidence and
@@ -78,11 +72,7 @@ pub fn ece_equal_mass(rows: &[(f64, bool)], bins: usize) -> (f64, Vec<Reliabilit
         let confidence = bin.iter().map(|r| r.0).sum::<f64>() / n;
         let accuracy = bin.iter().filter(|r| r.1).count() as f64 / n;
         ece += n / sorted.len() as f64 * (confidence - accuracy).abs();
-        out.push(ReliabilityBin {
-            n: bin.len(),
-            confidence,
-            accuracy,
-        });
+        out.push(ReliabilityBin { n: bin.len(), confidence, accuracy });
     }
     (ece, out)
 }
@@ -94,9 +84,8 @@ mod tests {
     // numpy.array_split of the sorted confidences into 15 bins gives 0.26625.
     #[test]
     fn ece_agrees_with_numpy() {
-        let rows: Vec<(f64, bool)> = (0..40u32)
-            .map(|i| (0.5 + 0.5 * f64::from((i * 7) % 40) / 40.0, (i * 13) % 5 < 3))
-            .collect();
+        let rows: Vec<(f64, bool)> =
+            (0..40u32).map(|i| (0.5 + 0.5 * f64::from((i * 7) % 40) / 40.0, (i * 13) % 5 < 3)).collect();
         let (ece, bins) = ece_equal_mass(&rows, 15);
         assert!((ece - 0.266_25).abs() < 1e-12, "{ece}");
         assert_eq!(bins.len(), 15);
@@ -106,12 +95,8 @@ mod tests {
     // scipy.special.softmax of [-1, -2, -0.5] and [-3, -0.1, -4] with gold 2 and 0.
     #[test]
     fn brier_and_nll_agree_with_scipy() {
-        let rows = [(vec![-1.0, -2.0, -0.5], 2), (vec![-3.0, -0.1, -4.0], 0)].map(|(scores, gold)| {
-            (
-                crate::Prediction::scores("x", scores).probabilities(3).unwrap(),
-                gold,
-            )
-        });
+        let rows = [(vec![-1.0, -2.0, -0.5], 2), (vec![-3.0, -0.1, -4.0], 0)]
+            .map(|(scores, gold)| (crate::Prediction::scores("x", scores).probabilities(3).unwrap(), gold));
         let c = calibrate(&rows, 15).unwrap();
         assert!((c.brier - 1.047_958_272_939_043_5).abs() < 1e-12, "{}", c.brier);
         assert!((c.nll.unwrap() - 1.788_348_935_231_372_8).abs() < 1e-12);
@@ -122,10 +107,7 @@ mod tests {
         assert_eq!(calibrate(&[], 15), None);
         assert_eq!(calibrate(&[(vec![1.0], 3)], 15), None);
         let sure_and_wrong = calibrate(&[(vec![1.0, 0.0], 1)], 15).unwrap();
-        assert_eq!(
-            (sure_and_wrong.nll, sure_and_wrong.ece, sure_and_wrong.brier),
-            (None, 1.0, 2.0)
-        );
+        assert_eq!((sure_and_wrong.nll, sure_and_wrong.ece, sure_and_wrong.brier), (None, 1.0, 2.0));
         assert_eq!(ece_equal_mass(&[], 0).0, 0.0);
     }
 }

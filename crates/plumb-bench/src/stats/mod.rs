@@ -26,10 +26,7 @@ impl Interval {
 
     /// The smallest interval that covers both.
     pub fn hull(self, other: Self) -> Self {
-        Self {
-            low: self.low.min(other.low),
-            high: self.high.max(other.high),
-        }
+        Self { low: self.low.min(other.low), high: self.high.max(other.high) }
     }
 }
 
@@ -46,16 +43,8 @@ pub fn wilson(successes: u64, n: u64, z: f64) -> Option<Interval> {
     let centre = (p + z * z / (2.0 * count)) / scale;
     let half = z / scale * (p * (1.0 - p) / count + z * z / (4.0 * count * count)).sqrt();
     // At the ends the interval touches 0 or 1 exactly; rounding must not step past.
-    let low = if successes == 0 {
-        0.0
-    } else {
-        (centre - half).max(0.0)
-    };
-    let high = if successes == n {
-        1.0
-    } else {
-        (centre + half).min(1.0)
-    };
+    let low = if successes == 0 { 0.0 } else { (centre - half).max(0.0) };
+    let high = if successes == n { 1.0 } else { (centre + half).min(1.0) };
     Some(Interval { low, high })
 }
 
@@ -109,10 +98,7 @@ mod tests {
             (400, 800, 0.465_435_291_822_163_37, 0.534_564_708_177_836_6),
         ] {
             let i = wilson(k, n, Z_95).unwrap();
-            assert!(
-                (i.low - low).abs() < 1e-12 && (i.high - high).abs() < 1e-12,
-                "{k}/{n}: {i:?}"
-            );
+            assert!((i.low - low).abs() < 1e-12 && (i.high - high).abs() < 1e-12, "{k}/{n}: {i:?}");
         }
         assert_eq!(wilson(0, 0, Z_95), None);
         assert_eq!(wilson(2, 1, Z_95), None);
@@ -131,11 +117,7 @@ mod tests {
             (7, 7, 1.0),
             (3, 9, 0.145_996_093_75),
         ] {
-            assert!(
-                (mcnemar_exact(b, c) - p).abs() < 1e-12,
-                "{b} {c}: {}",
-                mcnemar_exact(b, c)
-            );
+            assert!((mcnemar_exact(b, c) - p).abs() < 1e-12, "{b} {c}: {}", mcnemar_exact(b, c));
         }
         assert_eq!(mcnemar_exact(u64::MAX, 1), 1.0);
     }

@@ -33,11 +33,18 @@ fn list(json: bool) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if models.is_empty() {
-        println!("no models in {}\nget one: plumbline models get HuggingFaceTB/SmolVLM2-500M-Video-Instruct", hub.config().cache.display());
+        println!(
+            "no models in {}\nget one: plumbline models get HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
+            hub.config().cache.display()
+        );
     }
     for model in &models {
         let licence = &model.licence;
-        let state = if model.is_complete() { "complete".to_owned() } else { format!("partial, missing {}", model.missing.join(", ")) };
+        let state = if model.is_complete() {
+            "complete".to_owned()
+        } else {
+            format!("partial, missing {}", model.missing.join(", "))
+        };
         println!("{:56} {:>8.1} MB  {state} · {licence}", model.repo, model.bytes as f64 / 1e6);
     }
     Ok(ExitCode::SUCCESS)
@@ -86,7 +93,9 @@ fn get(id: &str, json: bool) -> anyhow::Result<ExitCode> {
     };
     bar.finish_and_clear();
     if json {
-        print_json(&json!({ "id": id.to_string(), "folder": snapshot.folder, "commit": snapshot.commit, "licence": plan.licence }))?;
+        print_json(
+            &json!({ "id": id.to_string(), "folder": snapshot.folder, "commit": snapshot.commit, "licence": plan.licence }),
+        )?;
     } else {
         println!("{}", snapshot.folder.display());
     }

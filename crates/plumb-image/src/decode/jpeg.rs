@@ -80,15 +80,7 @@ mod tests {
             file.extend_from_slice(part);
         }
         let cut = markers(&file);
-        assert_eq!(
-            cut,
-            Markers {
-                complete: false,
-                progressive: true,
-                components: 4,
-                adobe: true
-            }
-        );
+        assert_eq!(cut, Markers { complete: false, progressive: true, components: 4, adobe: true });
         file.extend([0xFF, 0xFF, 0xD9]);
         assert!(markers(&file).complete);
         for end in 0..file.len() {

@@ -35,10 +35,9 @@ impl Limits {
     pub(super) fn check_encoded(&self, found: u64) -> Result<(), ImageError> {
         match found {
             0 => Err(ImageError::Empty),
-            found if found > self.max_encoded_bytes => Err(ImageError::TooManyBytes {
-                found,
-                limit: self.max_encoded_bytes,
-            }),
+            found if found > self.max_encoded_bytes => {
+                Err(ImageError::TooManyBytes { found, limit: self.max_encoded_bytes })
+            }
             _ => Ok(()),
         }
     }
@@ -55,28 +54,15 @@ impl Limits {
         }
         if width > self.max_width || height > self.max_height {
             let (max_width, max_height) = (self.max_width, self.max_height);
-            return Err(ImageError::TooLarge {
-                width,
-                height,
-                max_width,
-                max_height,
-            });
+            return Err(ImageError::TooLarge { width, height, max_width, max_height });
         }
         let found = u64::from(width) * u64::from(height);
         if found > self.max_pixels {
-            return Err(ImageError::TooManyPixels {
-                width,
-                height,
-                found,
-                limit: self.max_pixels,
-            });
+            return Err(ImageError::TooManyPixels { width, height, found, limit: self.max_pixels });
         }
         let needed = found.saturating_mul(scratch).saturating_add(decoded_bytes);
         if needed > self.max_alloc_bytes {
-            return Err(ImageError::TooMuchMemory {
-                needed,
-                limit: self.max_alloc_bytes,
-            });
+            return Err(ImageError::TooMuchMemory { needed, limit: self.max_alloc_bytes });
         }
         Ok(())
     }

@@ -63,9 +63,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
     limits.check_size((width, height), decoder.total_bytes(), scratch)?;
     // With the limits as they are this always fits; without them it may not.
     byte_len(width, height)?;
-    let length = usize::try_from(decoder.total_bytes()).map_err(|_| ImageError::OutOfMemory {
-        bytes: decoder.total_bytes(),
-    })?;
+    let length = usize::try_from(decoder.total_bytes())
+        .map_err(|_| ImageError::OutOfMemory { bytes: decoder.total_bytes() })?;
 
     let mut decoded = zeroed(length)?;
     decoder.read_image(&mut decoded).map_err(failed)?;
@@ -82,14 +81,8 @@ pub fn decode(bytes: &[u8], limits: &Limits) -> Result<RgbImage, ImageError> {
 pub fn read(path: &std::path::Path, limits: &Limits) -> Result<RgbImage, ImageError> {
     use std::io::Read as _;
 
-    let cannot = |source| ImageError::File {
-        path: path.display().to_string(),
-        source,
-    };
-    let inside = |source| ImageError::InFile {
-        path: path.display().to_string(),
-        source: Box::new(source),
-    };
+    let cannot = |source| ImageError::File { path: path.display().to_string(), source };
+    let inside = |source| ImageError::InFile { path: path.display().to_string(), source: Box::new(source) };
     let file = std::fs::File::open(path).map_err(cannot)?;
     let metadata = file.metadata().map_err(cannot)?;
     if metadata.is_file() {
@@ -97,9 +90,7 @@ pub fn read(path: &std::path::Path, limits: &Limits) -> Result<RgbImage, ImageEr
     }
     let mut bytes = Vec::new();
     // A pipe has no length and a file can grow: read no more than one byte past the limit.
-    file.take(limits.max_encoded_bytes.saturating_add(1))
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+    file.take(limits.max_encoded_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(cannot)?;
     decode(&bytes, limits).map_err(inside)
 }
 
@@ -110,15 +101,8 @@ pub fn read(path: &std::path::Path, limits: &Limits) -> Result<RgbImage, ImageEr
 pub fn encode_png(image: &RgbImage) -> Result<Vec<u8>, ImageError> {
     let mut bytes = Vec::new();
     image::codecs::png::PngEncoder::new(&mut bytes)
-        .write_image(
-            image.data(),
-            image.width(),
-            image.height(),
-            image::ExtendedColorType::Rgb8,
-        )
-        .map_err(|error| ImageError::Encode {
-            detail: error.to_string(),
-        })?;
+        .write_image(image.data(), image.width(), image.height(), image::ExtendedColorType::Rgb8)
+        .map_err(|error| ImageError::Encode { detail: error.to_string() })?;
     Ok(bytes)
 }
 
@@ -154,11 +138,7 @@ fn check_jpeg(bytes: &[u8]) -> Result<u64, ImageError> {
             detail: "four colour components without the Adobe segment that tells how to read them".to_owned(),
         });
     }
-    Ok(if markers.progressive {
-        2 * u64::from(markers.components)
-    } else {
-        0
-    })
+    Ok(if markers.progressive { 2 * u64::from(markers.components) } else { 0 })
 }
 
 /// The orientation from EXIF, else from XMP, else upright. Damaged metadata is no reason to refuse a picture.
@@ -168,9 +148,7 @@ fn orientation(decoder: &mut impl ImageDecoder, format: ImageFormat) -> Orientat
     }
     let exif = decoder.exif_metadata().ok().flatten();
     // WebP files may repeat JPEG's prefix in front of the EXIF data.
-    let exif = exif
-        .as_deref()
-        .map(|chunk| chunk.strip_prefix(b"Exif\0\0").unwrap_or(chunk));
+    let exif = exif.as_deref().map(|chunk| chunk.strip_prefix(b"Exif\0\0").unwrap_or(chunk));
     exif.and_then(Orientation::from_exif_chunk)
         .or_else(|| xmp_orientation(&decoder.xmp_metadata().ok().flatten()?))
         .unwrap_or(Orientation::NoTransforms)
@@ -181,16 +159,12 @@ fn orientation(decoder: &mut impl ImageDecoder, format: ImageFormat) -> Orientat
 /// Source: Pillow 12.3.0 `Image.py`, `Image.getexif`.
 fn xmp_orientation(packet: &[u8]) -> Option<Orientation> {
     const NAME: &[u8] = b"tiff:Orientation";
-    packet
-        .windows(NAME.len())
-        .enumerate()
-        .filter(|(_, window)| *window == NAME)
-        .find_map(|(at, _)| {
-            let rest = packet.get(at + NAME.len()..)?;
-            let value = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">"))?;
-            let digit = value.first().filter(|byte| byte.is_ascii_digit())?;
-            Orientation::from_exif(digit - b'0')
-        })
+    packet.windows(NAME.len()).enumerate().filter(|(_, window)| *window == NAME).find_map(|(at, _)| {
+        let rest = packet.get(at + NAME.len()..)?;
+        let value = rest.strip_prefix(b"=\"").or_else(|| rest.strip_prefix(b">"))?;
+        let digit = value.first().filter(|byte| byte.is_ascii_digit())?;
+        Orientation::from_exif(digit - b'0')
+    })
 }
 
 /// Samples as decoded to eight-bit RGB.
@@ -199,8 +173,7 @@ fn to_rgb(decoded: Vec<u8>, color: ColorType, name: &'static str) -> Result<Vec<
     let size = |bytes_per_pixel: usize| decoded.len() / bytes_per_pixel * 3;
     let mut rgb = Vec::new();
     let mut reserve = |bytes: usize| {
-        rgb.try_reserve_exact(bytes)
-            .map_err(|_| ImageError::OutOfMemory { bytes: bytes as u64 })
+        rgb.try_reserve_exact(bytes).map_err(|_| ImageError::OutOfMemory { bytes: bytes as u64 })
     };
     match color {
         ColorType::Rgb8 => return Ok(decoded),
@@ -214,33 +187,15 @@ fn to_rgb(decoded: Vec<u8>, color: ColorType, name: &'static str) -> Result<Vec<
         }
         ColorType::Rgba8 => {
             reserve(size(4))?;
-            rgb.extend(
-                decoded
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .flat_map(|&[r, g, b, _]| [r, g, b]),
-            );
+            rgb.extend(decoded.as_chunks::<4>().0.iter().flat_map(|&[r, g, b, _]| [r, g, b]));
         }
         ColorType::L16 => {
             reserve(size(2))?;
-            rgb.extend(
-                decoded
-                    .as_chunks::<2>()
-                    .0
-                    .iter()
-                    .flat_map(|&grey| [high(grey); 3]),
-            );
+            rgb.extend(decoded.as_chunks::<2>().0.iter().flat_map(|&grey| [high(grey); 3]));
         }
         ColorType::La16 => {
             reserve(size(4))?;
-            rgb.extend(
-                decoded
-                    .as_chunks::<4>()
-                    .0
-                    .iter()
-                    .flat_map(|&[a, b, ..]| [high([a, b]); 3]),
-            );
+            rgb.extend(decoded.as_chunks::<4>().0.iter().flat_map(|&[a, b, ..]| [high([a, b]); 3]));
         }
         ColorType::Rgb16 => {
             reserve(size(6))?;
@@ -273,9 +228,7 @@ fn orient(image: RgbImage, orientation: Orientation) -> Result<RgbImage, ImageEr
     let (width, height) = image.size();
     let length = image.data().len() as u64;
     let buffer = image::RgbImage::from_raw(width, height, image.into_data());
-    let mut turned = buffer
-        .map(DynamicImage::ImageRgb8)
-        .ok_or(ImageError::OutOfMemory { bytes: length })?;
+    let mut turned = buffer.map(DynamicImage::ImageRgb8).ok_or(ImageError::OutOfMemory { bytes: length })?;
     turned.apply_orientation(orientation);
     let turned = turned.into_rgb8();
     let (width, height) = turned.dimensions();
@@ -309,15 +262,9 @@ fn ended_early(error: &image::ImageError) -> bool {
             return true;
         }
         let words = error.to_string().to_ascii_lowercase();
-        if [
-            "unexpected eof",
-            "end of file",
-            "exhausted data",
-            "no more bytes",
-            "unexpected end",
-        ]
-        .iter()
-        .any(|phrase| words.contains(phrase))
+        if ["unexpected eof", "end of file", "exhausted data", "no more bytes", "unexpected end"]
+            .iter()
+            .any(|phrase| words.contains(phrase))
         {
             return true;
         }
@@ -333,18 +280,12 @@ mod tests {
     #[test]
     fn png_round_trip() {
         let image = RgbImage::new(3, 2, (0..18).collect()).unwrap();
-        assert_eq!(
-            decode(&encode_png(&image).unwrap(), &Limits::default()).unwrap(),
-            image
-        );
+        assert_eq!(decode(&encode_png(&image).unwrap(), &Limits::default()).unwrap(), image);
     }
 
     #[test]
     fn xmp_orientation_in_both_spellings() {
-        assert_eq!(
-            xmp_orientation(b"<x tiff:Orientation=\"6\"/>"),
-            Some(Orientation::Rotate90)
-        );
+        assert_eq!(xmp_orientation(b"<x tiff:Orientation=\"6\"/>"), Some(Orientation::Rotate90));
         assert_eq!(
             xmp_orientation(b"tiff:Orientation <tiff:Orientation>3</tiff:Orientation>"),
             Some(Orientation::Rotate180)
@@ -364,26 +305,11 @@ mod tests {
             max_alloc_bytes: 9000,
         };
         assert!(matches!(limits.check_encoded(0), Err(ImageError::Empty)));
-        assert!(matches!(
-            limits.check_encoded(11),
-            Err(ImageError::TooManyBytes { .. })
-        ));
-        assert!(matches!(
-            limits.check_size((0, 5), 0, 0),
-            Err(ImageError::ZeroSize { .. })
-        ));
-        assert!(matches!(
-            limits.check_size((101, 5), 0, 0),
-            Err(ImageError::TooLarge { .. })
-        ));
-        assert!(matches!(
-            limits.check_size((100, 51), 0, 0),
-            Err(ImageError::TooManyPixels { .. })
-        ));
-        assert!(matches!(
-            limits.check_size((50, 50), 7500, 3),
-            Err(ImageError::TooMuchMemory { .. })
-        ));
+        assert!(matches!(limits.check_encoded(11), Err(ImageError::TooManyBytes { .. })));
+        assert!(matches!(limits.check_size((0, 5), 0, 0), Err(ImageError::ZeroSize { .. })));
+        assert!(matches!(limits.check_size((101, 5), 0, 0), Err(ImageError::TooLarge { .. })));
+        assert!(matches!(limits.check_size((100, 51), 0, 0), Err(ImageError::TooManyPixels { .. })));
+        assert!(matches!(limits.check_size((50, 50), 7500, 3), Err(ImageError::TooMuchMemory { .. })));
         assert!(limits.check_size((50, 50), 7500, 0).is_ok());
     }
 }

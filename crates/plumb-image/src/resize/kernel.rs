@@ -129,9 +129,7 @@ impl Weights {
         let mut windows = Vec::new();
         windows.try_reserve_exact(output as usize).ok()?;
         let mut fixed = Vec::new();
-        fixed
-            .try_reserve_exact(stride.checked_mul(output as usize)?)
-            .ok()?;
+        fixed.try_reserve_exact(stride.checked_mul(output as usize)?).ok()?;
         let mut floats = vec![0.0_f64; stride];
         for position in 0..output {
             let center = (f64::from(position) + 0.5) * scale;
@@ -148,19 +146,11 @@ impl Weights {
             windows.push((first as usize, count));
             fixed.extend(floats.iter().take(count).map(|&weight| {
                 let scaled = if sum == 0.0 { weight } else { weight / sum } * f64::from(1 << PRECISION);
-                if scaled < 0.0 {
-                    (scaled - 0.5) as i32
-                } else {
-                    (scaled + 0.5) as i32
-                }
+                if scaled < 0.0 { (scaled - 0.5) as i32 } else { (scaled + 0.5) as i32 }
             }));
             fixed.extend(std::iter::repeat_n(0, stride - count));
         }
-        Some(Self {
-            windows,
-            fixed,
-            stride,
-        })
+        Some(Self { windows, fixed, stride })
     }
 
     /// For every output position, in order: the first input position and the weights from there on.
@@ -193,13 +183,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const WEIGHTED: [Filter; 5] = [
-        Filter::Lanczos,
-        Filter::Bilinear,
-        Filter::Bicubic,
-        Filter::Box,
-        Filter::Hamming,
-    ];
+    const WEIGHTED: [Filter; 5] =
+        [Filter::Lanczos, Filter::Bilinear, Filter::Bicubic, Filter::Box, Filter::Hamming];
 
     #[test]
     fn codes_round_trip() {
@@ -211,12 +196,7 @@ mod tests {
 
     #[test]
     fn kernels_interpolate() {
-        for filter in [
-            Filter::Lanczos,
-            Filter::Bilinear,
-            Filter::Bicubic,
-            Filter::Hamming,
-        ] {
+        for filter in [Filter::Lanczos, Filter::Bilinear, Filter::Bicubic, Filter::Hamming] {
             assert!((filter.weight(0.0) - 1.0).abs() < 1e-15);
             for t in [1.0, 2.0, 3.0, -1.0, -2.0] {
                 assert!(filter.weight(t).abs() < 1e-12, "{filter:?} {t}");

@@ -78,9 +78,7 @@ fn axis(filter: Filter, input: u32, output: u32) -> Result<Option<Weights>, Imag
         return Ok(None);
     }
     let bytes = u64::from(input.max(output)).saturating_mul(8);
-    Weights::new(filter, input, output)
-        .map(Some)
-        .ok_or(ImageError::OutOfMemory { bytes })
+    Weights::new(filter, input, output).map(Some).ok_or(ImageError::OutOfMemory { bytes })
 }
 
 /// The rows `[first, end)` of `image`, resized to `width`.
@@ -90,9 +88,7 @@ fn horizontal(
     (first, end): (usize, usize),
     weights: &Weights,
 ) -> Result<RgbImage, ImageError> {
-    let rows = u32::try_from(end.saturating_sub(first))
-        .unwrap_or(u32::MAX)
-        .min(image.height());
+    let rows = u32::try_from(end.saturating_sub(first)).unwrap_or(u32::MAX).min(image.height());
     let mut output = zeroed(byte_len(width, rows)?)?;
     let input = image.data().get(first * image.stride()..).unwrap_or_default();
     passes::horizontal(input, image.stride(), &mut output, width as usize * 3, weights);
@@ -123,15 +119,9 @@ fn nearest(image: &RgbImage, width: u32, height: u32) -> Result<RgbImage, ImageE
     };
     let mut output = zeroed(byte_len(width, height)?)?;
     let columns: Vec<usize> = positions(image.width(), width).collect();
-    for (row, y) in output
-        .chunks_exact_mut(width as usize * 3)
-        .zip(positions(image.height(), height))
-    {
+    for (row, y) in output.chunks_exact_mut(width as usize * 3).zip(positions(image.height(), height)) {
         let start = y.saturating_mul(image.stride());
-        let source = image
-            .data()
-            .get(start..start.saturating_add(image.stride()))
-            .unwrap_or_default();
+        let source = image.data().get(start..start.saturating_add(image.stride())).unwrap_or_default();
         let (pixels, _) = source.as_chunks::<3>();
         let (row, _) = row.as_chunks_mut::<3>();
         for (pixel, &x) in row.iter_mut().zip(&columns) {

@@ -29,15 +29,9 @@ fn clip<const N: usize>(sums: &[i32; N], samples: &mut [u8]) {
 /// Runs `body` over the blocks of `output`, `block` bytes each, on all cores where there are threads.
 fn for_blocks(output: &mut [u8], block: usize, body: impl Fn(usize, &mut [u8]) + Sync + Send) {
     #[cfg(not(target_family = "wasm"))]
-    output
-        .par_chunks_mut(block)
-        .enumerate()
-        .for_each(|(index, rows)| body(index, rows));
+    output.par_chunks_mut(block).enumerate().for_each(|(index, rows)| body(index, rows));
     #[cfg(target_family = "wasm")]
-    output
-        .chunks_mut(block)
-        .enumerate()
-        .for_each(|(index, rows)| body(index, rows));
+    output.chunks_mut(block).enumerate().for_each(|(index, rows)| body(index, rows));
 }
 
 /// Resizes every row. `input` holds rows of `in_stride` bytes, `output` as many rows of `out_stride` bytes.
@@ -52,14 +46,7 @@ pub(super) fn horizontal(
     for_blocks(output, out_stride * ROWS, |block, out_rows| {
         let rows = input.get(block * ROWS * in_stride..).unwrap_or_default();
         let mut wide = vec![[0_u8; ROWS * PADDED]; in_stride / 3];
-        arch.dispatch(HorizontalBlock {
-            rows,
-            in_stride,
-            wide: &mut wide,
-            out_rows,
-            out_stride,
-            weights,
-        });
+        arch.dispatch(HorizontalBlock { rows, in_stride, wide: &mut wide, out_rows, out_stride, weights });
     });
 }
 
@@ -130,15 +117,8 @@ pub(super) fn vertical(input: &[u8], stride: usize, origin: usize, output: &mut 
     let arch = Arch::new();
     for_blocks(output, stride, |y, out_row| {
         let (first, fixed) = weights.at(y);
-        let rows = input
-            .get(first.saturating_sub(origin) * stride..)
-            .unwrap_or_default();
-        arch.dispatch(VerticalRow {
-            rows,
-            stride,
-            out_row,
-            fixed,
-        });
+        let rows = input.get(first.saturating_sub(origin) * stride..).unwrap_or_default();
+        arch.dispatch(VerticalRow { rows, stride, out_row, fixed });
     });
 }
 

@@ -17,11 +17,7 @@ fn synthetic(width: u32, height: u32) -> RgbImage {
 }
 
 fn prefix(image: &RgbImage) -> String {
-    Sha256::digest(image.data())
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    Sha256::digest(image.data()).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// A picture whose three channels are all `samples`.
@@ -44,10 +40,7 @@ fn one_dimensional_lanczos_vectors() {
         (3, &[90, 137, 89]),
         (5, &[0, 215, 129, 40, 151]),
         (11, &[6, 0, 72, 255, 255, 125, 0, 1, 165, 171, 77]),
-        (
-            16,
-            &[10, 0, 0, 53, 195, 255, 255, 194, 56, 0, 0, 65, 176, 190, 121, 68],
-        ),
+        (16, &[10, 0, 0, 53, 195, 255, 255, 194, 56, 0, 0, 65, 176, 190, 121, 68]),
     ];
     for (n, expected) in cases {
         let across = resize(&grey(8, 1, &LINE), n, 1, Filter::Lanczos).unwrap();
@@ -67,9 +60,7 @@ fn two_dimensional_lanczos_vectors() {
     );
     assert_eq!(
         first_channel(&resize(&image, 6, 3, Filter::Lanczos).unwrap()),
-        [
-            7, 0, 32, 226, 255, 255, 6, 0, 37, 205, 207, 161, 4, 0, 41, 184, 146, 52
-        ]
+        [7, 0, 32, 226, 255, 255, 6, 0, 37, 205, 207, 161, 4, 0, 41, 184, 146, 52]
     );
 }
 
@@ -155,9 +146,7 @@ fn equals_pillow() {
 fn vertical_first_is_horizontal_first_of_the_transpose() {
     let transpose = |image: &RgbImage| {
         let (w, h) = image.size();
-        let data = (0..w)
-            .flat_map(|x| (0..h).flat_map(move |y| image.pixel(x, y).unwrap()))
-            .collect();
+        let data = (0..w).flat_map(|x| (0..h).flat_map(move |y| image.pixel(x, y).unwrap())).collect();
         RgbImage::new(h, w, data).unwrap()
     };
     let mut differ = 0;
@@ -176,10 +165,7 @@ fn vertical_first_is_horizontal_first_of_the_transpose() {
 #[test]
 fn impossible_targets_are_refused() {
     let image = synthetic(4, 4);
-    assert!(matches!(
-        resize(&image, 0, 4, Filter::Lanczos),
-        Err(ImageError::ZeroSize { .. })
-    ));
+    assert!(matches!(resize(&image, 0, 4, Filter::Lanczos), Err(ImageError::ZeroSize { .. })));
     assert!(matches!(
         resize(&image, u32::MAX, u32::MAX, Filter::Lanczos),
         Err(ImageError::OutOfMemory { .. })

@@ -107,9 +107,7 @@ impl Default for PreprocessorConfig {
             do_image_splitting: true,
             do_rescale: true,
             do_normalize: true,
-            size: WorkingSize::LongestEdge {
-                longest_edge: 4 * 364,
-            },
+            size: WorkingSize::LongestEdge { longest_edge: 4 * 364 },
             longest_edge_of_tile: 364,
             resample: Filter::Lanczos,
             rescale_factor: 1.0 / 255.0,
@@ -147,11 +145,7 @@ impl PreprocessorConfig {
             if (1..=MAX_EDGE).contains(&pixels) {
                 Ok(())
             } else {
-                Err(ConfigError::Field {
-                    field,
-                    expected: PIXELS,
-                    found: pixels.to_string(),
-                })
+                Err(ConfigError::Field { field, expected: PIXELS, found: pixels.to_string() })
             }
         };
         match self.size {
@@ -171,24 +165,11 @@ impl PreprocessorConfig {
         let frames = per_side * per_side + 1;
         if self.do_image_splitting && frames > MAX_FRAMES {
             let tile = self.longest_edge_of_tile;
-            return Err(ConfigError::TooManyFrames {
-                frames,
-                size,
-                tile,
-                limit: MAX_FRAMES,
-            });
+            return Err(ConfigError::TooManyFrames { frames, size, tile, limit: MAX_FRAMES });
         }
 
         let number = |field, expected, value: f64, fine: bool| {
-            if fine {
-                Ok(())
-            } else {
-                Err(ConfigError::Field {
-                    field,
-                    expected,
-                    found: value.to_string(),
-                })
-            }
+            if fine { Ok(()) } else { Err(ConfigError::Field { field, expected, found: value.to_string() }) }
         };
         let factor = self.rescale_factor;
         number(
@@ -217,24 +198,16 @@ fn get<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
 }
 
 fn wrong(field: &'static str, expected: &'static str, value: &Value) -> ConfigError {
-    ConfigError::Field {
-        field,
-        expected,
-        found: value.to_string(),
-    }
+    ConfigError::Field { field, expected, found: value.to_string() }
 }
 
 fn flag(map: &Map<String, Value>, key: &'static str, default: bool) -> Result<bool, ConfigError> {
-    get(map, key).map_or(Ok(default), |value| {
-        value.as_bool().ok_or_else(|| wrong(key, "true or false", value))
-    })
+    get(map, key)
+        .map_or(Ok(default), |value| value.as_bool().ok_or_else(|| wrong(key, "true or false", value)))
 }
 
 fn pixels(field: &'static str, value: &Value) -> Result<u32, ConfigError> {
-    value
-        .as_u64()
-        .and_then(|pixels| u32::try_from(pixels).ok())
-        .ok_or_else(|| wrong(field, PIXELS, value))
+    value.as_u64().and_then(|pixels| u32::try_from(pixels).ok()).ok_or_else(|| wrong(field, PIXELS, value))
 }
 
 fn channels(map: &Map<String, Value>, key: &'static str, default: [f64; 3]) -> Result<[f64; 3], ConfigError> {
@@ -257,9 +230,7 @@ fn working_size(map: &Map<String, Value>, default: WorkingSize) -> Result<Workin
     };
     let object = value.as_object().ok_or_else(|| wrong("size", EXPECTED, value))?;
     if let Some(edge) = get(object, "longest_edge") {
-        return Ok(WorkingSize::LongestEdge {
-            longest_edge: pixels("size.longest_edge", edge)?,
-        });
+        return Ok(WorkingSize::LongestEdge { longest_edge: pixels("size.longest_edge", edge)? });
     }
     match (get(object, "height"), get(object, "width")) {
         (Some(height), Some(width)) => Ok(WorkingSize::Exact {
@@ -300,9 +271,7 @@ impl TryFrom<Map<String, Value>> for PreprocessorConfig {
                 })
             })?,
             rescale_factor: get(&map, "rescale_factor").map_or(Ok(defaults.rescale_factor), |value| {
-                value
-                    .as_f64()
-                    .ok_or_else(|| wrong("rescale_factor", "a number", value))
+                value.as_f64().ok_or_else(|| wrong("rescale_factor", "a number", value))
             })?,
             image_mean: channels(&map, "image_mean", defaults.image_mean)?,
             image_std: channels(&map, "image_std", defaults.image_std)?,
@@ -322,10 +291,7 @@ impl From<PreprocessorConfig> for Map<String, Value> {
         put("do_resize", config.do_resize.into());
         put("image_mean", config.image_mean.to_vec().into());
         put("image_std", config.image_std.to_vec().into());
-        put(
-            "max_image_size",
-            serde_json::json!({ "longest_edge": config.longest_edge_of_tile }),
-        );
+        put("max_image_size", serde_json::json!({ "longest_edge": config.longest_edge_of_tile }));
         put("resample", config.resample.code().into());
         put("rescale_factor", config.rescale_factor.into());
         put(
@@ -349,15 +315,9 @@ mod tests {
 
     #[test]
     fn nothing_given_means_the_defaults() {
-        assert_eq!(
-            PreprocessorConfig::from_json("{}").unwrap(),
-            PreprocessorConfig::default()
-        );
+        assert_eq!(PreprocessorConfig::from_json("{}").unwrap(), PreprocessorConfig::default());
         let nulls = r#"{"size": null, "resample": null, "image_mean": null, "do_resize": null, "max_image_size": null}"#;
-        assert_eq!(
-            PreprocessorConfig::from_json(nulls).unwrap(),
-            PreprocessorConfig::default()
-        );
+        assert_eq!(PreprocessorConfig::from_json(nulls).unwrap(), PreprocessorConfig::default());
     }
 
     #[test]
@@ -373,14 +333,8 @@ mod tests {
 
     #[test]
     fn it_survives_its_own_serialisation() {
-        let mut config = PreprocessorConfig {
-            image_std: [0.1, 0.2, 0.3],
-            ..PreprocessorConfig::default()
-        };
-        config.size = WorkingSize::Exact {
-            height: 40,
-            width: 60,
-        };
+        let mut config = PreprocessorConfig { image_std: [0.1, 0.2, 0.3], ..PreprocessorConfig::default() };
+        config.size = WorkingSize::Exact { height: 40, width: 60 };
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(PreprocessorConfig::from_json(&text).unwrap(), config);
         assert_eq!(serde_json::from_str::<PreprocessorConfig>(&text).unwrap(), config);
@@ -393,16 +347,10 @@ mod tests {
             (r#"{"size": {"height": 5}}"#, "`size`"),
             (r#"{"size": {"longest_edge": -1}}"#, "`size.longest_edge`"),
             (r#"{"size": {"longest_edge": 0}}"#, "`size.longest_edge`"),
-            (
-                r#"{"size": {"longest_edge": 99999999999}}"#,
-                "`size.longest_edge`",
-            ),
+            (r#"{"size": {"longest_edge": 99999999999}}"#, "`size.longest_edge`"),
             (r#"{"size": {"height": 5, "width": "x"}}"#, "`size.width`"),
             (r#"{"max_image_size": {}}"#, "`max_image_size`"),
-            (
-                r#"{"max_image_size": {"longest_edge": 0}}"#,
-                "`max_image_size.longest_edge`",
-            ),
+            (r#"{"max_image_size": {"longest_edge": 0}}"#, "`max_image_size.longest_edge`"),
             (r#"{"max_image_size": {"longest_edge": 1}}"#, "2119937 tiles"),
             (r#"{"resample": 9}"#, "`resample`"),
             (r#"{"resample": "lanczos"}"#, "`resample`"),

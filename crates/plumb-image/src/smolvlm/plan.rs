@@ -44,44 +44,18 @@ impl TilePlan {
             }
         };
         if !config.do_image_splitting {
-            return Ok(Self {
-                stage1,
-                stage2: (tile, tile),
-                rows: 0,
-                cols: 0,
-                frames: 1,
-                tile,
-            });
+            return Ok(Self { stage1, stage2: (tile, tile), rows: 0, cols: 0, frames: 1, tile });
         }
         let too_large = || ImageError::OutOfMemory {
-            bytes: u64::from(stage1.0)
-                .saturating_mul(u64::from(stage1.1))
-                .saturating_mul(3),
+            bytes: u64::from(stage1.0).saturating_mul(u64::from(stage1.1)).saturating_mul(3),
         };
         let stage2 = whole_tiles(stage1, tile).ok_or_else(too_large)?;
         let (cols, rows) = (stage2.0 / tile, stage2.1 / tile);
         if cols <= 1 && rows <= 1 {
-            return Ok(Self {
-                stage1,
-                stage2,
-                rows: 0,
-                cols: 0,
-                frames: 1,
-                tile,
-            });
+            return Ok(Self { stage1, stage2, rows: 0, cols: 0, frames: 1, tile });
         }
-        let frames = rows
-            .checked_mul(cols)
-            .and_then(|n| n.checked_add(1))
-            .ok_or_else(too_large)?;
-        Ok(Self {
-            stage1,
-            stage2,
-            rows,
-            cols,
-            frames,
-            tile,
-        })
+        let frames = rows.checked_mul(cols).and_then(|n| n.checked_add(1)).ok_or_else(too_large)?;
+        Ok(Self { stage1, stage2, rows, cols, frames, tile })
     }
 }
 
@@ -160,18 +134,7 @@ mod tests {
         let config = config(2048, 512);
         for ((w, h), stage1, stage2, rows, cols, frames) in TABLE {
             let plan = TilePlan::new(&config, w, h).unwrap();
-            assert_eq!(
-                plan,
-                TilePlan {
-                    stage1,
-                    stage2,
-                    rows,
-                    cols,
-                    frames,
-                    tile: 512
-                },
-                "{w}x{h}"
-            );
+            assert_eq!(plan, TilePlan { stage1, stage2, rows, cols, frames, tile: 512 }, "{w}x{h}");
         }
     }
 
@@ -187,11 +150,7 @@ mod tests {
             ((4000, 100), 405),
             ((517, 911), 1053),
         ] {
-            assert_eq!(
-                TilePlan::new(&config, w, h).unwrap().frames * 81,
-                tokens,
-                "{w}x{h}"
-            );
+            assert_eq!(TilePlan::new(&config, w, h).unwrap().frames * 81, tokens, "{w}x{h}");
         }
         let plan = TilePlan::new(&config, 1024, 683).unwrap();
         assert_eq!((plan.stage1, plan.stage2), ((1536, 1024), (1536, 1152)));
@@ -200,35 +159,23 @@ mod tests {
     #[test]
     fn the_working_size_is_the_speed_lever() {
         for (edge, frames) in [(512, 1), (1024, 5), (1536, 10), (2048, 17)] {
-            assert_eq!(
-                TilePlan::new(&config(edge, 512), 700, 700).unwrap().frames,
-                frames
-            );
+            assert_eq!(TilePlan::new(&config(edge, 512), 700, 700).unwrap().frames, frames);
         }
         let single = TilePlan::new(&config(512, 512), 640, 480).unwrap();
-        assert_eq!(
-            (single.stage1, single.stage2, single.rows, single.cols),
-            ((512, 384), (512, 512), 0, 0)
-        );
+        assert_eq!((single.stage1, single.stage2, single.rows, single.cols), ((512, 384), (512, 512), 0, 0));
     }
 
     /// transformers' own tests: longest edge 40, tiles of 20, pictures of 30 to 40 pixels.
     #[test]
     fn the_sizes_of_the_upstream_tests() {
         let plan = TilePlan::new(&config(40, 20), 30, 40).unwrap();
-        assert_eq!(
-            (plan.stage2, plan.rows, plan.cols, plan.frames),
-            ((40, 40), 2, 2, 5)
-        );
+        assert_eq!((plan.stage2, plan.rows, plan.cols, plan.frames), ((40, 40), 2, 2, 5));
     }
 
     #[test]
     fn an_oversized_working_edge_is_capped_without_evening() {
         // 5000x3333 -> even -> 5000x3334, then 4096 / (5000/3334) = 2731.2.
-        assert_eq!(
-            TilePlan::new(&config(5000, 512), 3000, 2000).unwrap().stage1,
-            (4096, 2731)
-        );
+        assert_eq!(TilePlan::new(&config(5000, 512), 3000, 2000).unwrap().stage1, (4096, 2731));
     }
 
     #[test]
@@ -236,24 +183,15 @@ mod tests {
         let mut config = config(2048, 512);
         config.do_image_splitting = false;
         let plan = TilePlan::new(&config, 640, 480).unwrap();
-        assert_eq!(
-            (plan.stage1, plan.stage2, plan.frames),
-            ((2048, 1536), (512, 512), 1)
-        );
+        assert_eq!((plan.stage1, plan.stage2, plan.frames), ((2048, 1536), (512, 512), 1));
         config.do_image_splitting = true;
         config.do_resize = false;
         assert_eq!(TilePlan::new(&config, 640, 480).unwrap().stage2, (1024, 1024));
         assert!(TilePlan::new(&config, u32::MAX, u32::MAX).is_err());
         config.do_resize = true;
-        config.size = WorkingSize::Exact {
-            height: 600,
-            width: 500,
-        };
+        config.size = WorkingSize::Exact { height: 600, width: 500 };
         assert_eq!(TilePlan::new(&config, 9, 9).unwrap().stage1, (500, 600));
-        assert!(matches!(
-            TilePlan::new(&config, 0, 9),
-            Err(ImageError::ZeroSize { .. })
-        ));
+        assert!(matches!(TilePlan::new(&config, 0, 9), Err(ImageError::ZeroSize { .. })));
     }
 
     proptest! {

@@ -34,11 +34,7 @@ impl ImageProcessor {
     pub fn new(config: PreprocessorConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let table = Box::new(normalisation_table(&config));
-        Ok(Self {
-            config,
-            order: PassOrder::HorizontalFirst,
-            table,
-        })
+        Ok(Self { config, order: PassOrder::HorizontalFirst, table })
     }
 
     /// The same processor with another longest edge of the working size, in pixels.
@@ -85,29 +81,19 @@ impl ImageProcessor {
         let stage2 = self.resize(&stage1, plan.stage2)?;
         drop(stage1);
         if plan.frames == 1 {
-            return Ok(Tiles {
-                frames: vec![stage2],
-                rows: 0,
-                cols: 0,
-            });
+            return Ok(Tiles { frames: vec![stage2], rows: 0, cols: 0 });
         }
         let mut frames = Vec::new();
         frames
             .try_reserve_exact(plan.frames as usize)
-            .map_err(|_| ImageError::OutOfMemory {
-                bytes: u64::from(plan.frames),
-            })?;
+            .map_err(|_| ImageError::OutOfMemory { bytes: u64::from(plan.frames) })?;
         for row in 0..plan.rows {
             for col in 0..plan.cols {
                 frames.push(stage2.crop(col * plan.tile, row * plan.tile, plan.tile, plan.tile)?);
             }
         }
         frames.push(self.resize(&stage2, (plan.tile, plan.tile))?);
-        Ok(Tiles {
-            frames,
-            rows: plan.rows,
-            cols: plan.cols,
-        })
+        Ok(Tiles { frames, rows: plan.rows, cols: plan.cols })
     }
 
     fn resize(&self, image: &RgbImage, (width, height): (u32, u32)) -> Result<RgbImage, ImageError> {
@@ -172,19 +158,13 @@ mod tests {
 
     fn processor(edge: u32, tile: u32) -> ImageProcessor {
         let size = WorkingSize::LongestEdge { longest_edge: edge };
-        let config = PreprocessorConfig {
-            size,
-            longest_edge_of_tile: tile,
-            ..PreprocessorConfig::default()
-        };
+        let config = PreprocessorConfig { size, longest_edge_of_tile: tile, ..PreprocessorConfig::default() };
         ImageProcessor::new(config).unwrap()
     }
 
     fn gradient(width: u32, height: u32) -> RgbImage {
         let pixel = |x: u32, y: u32| [(x * 255 / width) as u8, (y * 255 / height) as u8, (x * y) as u8];
-        let data = (0..height)
-            .flat_map(|y| (0..width).flat_map(move |x| pixel(x, y)))
-            .collect();
+        let data = (0..height).flat_map(|y| (0..width).flat_map(move |x| pixel(x, y))).collect();
         RgbImage::new(width, height, data).unwrap()
     }
 
@@ -195,11 +175,7 @@ mod tests {
         let values = processor(40, 20).normalise_image(&image);
         assert_eq!(values.len(), 3 * 256);
         for (value, sample) in values.iter().zip((0..=255_u8).cycle()) {
-            assert_eq!(
-                value.to_bits(),
-                (f32::from(sample) / 127.5 - 1.0).to_bits(),
-                "{sample}"
-            );
+            assert_eq!(value.to_bits(), (f32::from(sample) / 127.5 - 1.0).to_bits(), "{sample}");
         }
     }
 
@@ -212,21 +188,14 @@ mod tests {
             image_std: [0.229, 0.224, 0.225],
             ..PreprocessorConfig::default()
         };
-        let values = ImageProcessor::new(config.clone())
-            .unwrap()
-            .normalise_image(&image);
+        let values = ImageProcessor::new(config.clone()).unwrap().normalise_image(&image);
         let bits: Vec<u32> = values.iter().map(|value| value.to_bits()).collect();
         assert_eq!(bits, [0x3fa74d4f, 0x3fbb9b9c, 0xbfd75a32]);
         config.do_normalize = false;
-        let values = ImageProcessor::new(config.clone())
-            .unwrap()
-            .normalise_image(&image);
+        let values = ImageProcessor::new(config.clone()).unwrap().normalise_image(&image);
         assert_eq!(values, [200.0 / 255.0, 200.0 / 255.0, 7.0 / 255.0]);
         config.do_rescale = false;
-        assert_eq!(
-            ImageProcessor::new(config).unwrap().normalise_image(&image),
-            [200.0, 200.0, 7.0]
-        );
+        assert_eq!(ImageProcessor::new(config).unwrap().normalise_image(&image), [200.0, 200.0, 7.0]);
     }
 
     #[test]
@@ -241,10 +210,7 @@ mod tests {
         let stage1 = crate::resize(&image, 60, 38, crate::Filter::Lanczos).unwrap();
         let stage2 = crate::resize(&stage1, 60, 40, crate::Filter::Lanczos).unwrap();
         assert_eq!(tiles.frames[4], stage2.crop(20, 20, 20, 20).unwrap());
-        assert_eq!(
-            tiles.frames[6],
-            crate::resize(&stage2, 20, 20, crate::Filter::Lanczos).unwrap()
-        );
+        assert_eq!(tiles.frames[6], crate::resize(&stage2, 20, 20, crate::Filter::Lanczos).unwrap());
 
         // [frames, 3, height, width]
         let values = processor.normalise(&tiles);
@@ -264,16 +230,9 @@ mod tests {
     #[test]
     fn absurd_aspect_ratios_are_processed() {
         for (w, h) in [(1, 65_000), (65_000, 1)] {
-            let tiles = processor(80, 20)
-                .process(&RgbImage::filled(w, h, [1, 2, 3]).unwrap())
-                .unwrap();
+            let tiles = processor(80, 20).process(&RgbImage::filled(w, h, [1, 2, 3]).unwrap()).unwrap();
             assert_eq!(tiles.frames.len(), 5);
-            assert!(
-                tiles
-                    .frames
-                    .iter()
-                    .all(|frame| *frame == RgbImage::filled(20, 20, [1, 2, 3]).unwrap())
-            );
+            assert!(tiles.frames.iter().all(|frame| *frame == RgbImage::filled(20, 20, [1, 2, 3]).unwrap()));
         }
     }
 

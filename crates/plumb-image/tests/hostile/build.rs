@@ -13,11 +13,7 @@ pub(crate) fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
     for &byte in &out[4..] {
         crc ^= u32::from(byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 {
-                (crc >> 1) ^ 0xEDB8_8320
-            } else {
-                crc >> 1
-            };
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
         }
     }
     out.extend((!crc).to_be_bytes());
@@ -59,15 +55,11 @@ pub(crate) fn png(size: (u32, u32), depth: u8, color: u8, extra: &[u8], rows: &[
 
 /// A 20x12 picture with some structure, as `format`.
 pub(crate) fn sample(format: ImageFormat) -> Vec<u8> {
-    let data: Vec<u8> = (0..20_u32 * 12)
-        .flat_map(|i| [(i * 3) as u8, (i % 20 * 12) as u8, (i / 20 * 20) as u8])
-        .collect();
+    let data: Vec<u8> =
+        (0..20_u32 * 12).flat_map(|i| [(i * 3) as u8, (i % 20 * 12) as u8, (i / 20 * 20) as u8]).collect();
     let mut out = Cursor::new(Vec::new());
     if format == ImageFormat::Gif {
-        let rgba: Vec<u8> = data
-            .chunks_exact(3)
-            .flat_map(|p| [p[0], p[1], p[2], 255])
-            .collect();
+        let rgba: Vec<u8> = data.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 255]).collect();
         image::write_buffer_with_format(&mut out, &rgba, 20, 12, ExtendedColorType::Rgba8, format).unwrap();
     } else {
         image::write_buffer_with_format(&mut out, &data, 20, 12, ExtendedColorType::Rgb8, format).unwrap();
@@ -105,11 +97,7 @@ pub(crate) fn flat_jpeg(components: &[u8], adobe_transform: Option<u8>) -> Vec<u
     segment(0xC0, &[&[8, 0, 8, 0, 8, n][..], &ids].concat());
     segment(
         0xC4,
-        &[
-            &[0x00, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..],
-            &[0, 1, 2, 3, 4, 5, 6, 7, 8],
-        ]
-        .concat(),
+        &[&[0x00, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[0, 1, 2, 3, 4, 5, 6, 7, 8]].concat(),
     );
     segment(0xC4, &[0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     let ids: Vec<u8> = (1..=n).flat_map(|id| [id, 0x00]).collect();
@@ -121,11 +109,7 @@ pub(crate) fn flat_jpeg(components: &[u8], adobe_transform: Option<u8>) -> Vec<u
         let category = 32 - difference.unsigned_abs().leading_zeros();
         bits += &format!("{category:04b}");
         if category > 0 {
-            let code = if difference < 0 {
-                difference + (1 << category) - 1
-            } else {
-                difference
-            };
+            let code = if difference < 0 { difference + (1 << category) - 1 } else { difference };
             bits += &format!("{code:0width$b}", width = category as usize);
         }
         bits += "0";

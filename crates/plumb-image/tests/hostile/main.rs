@@ -1,9 +1,6 @@
 //! Broken, hostile and unusual files: an error or the right picture, never a panic.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failure in the helpers of a test must end the test"
-)]
+#![expect(clippy::unwrap_used, reason = "a failure in the helpers of a test must end the test")]
 
 mod build;
 
@@ -60,19 +57,11 @@ fn every_truncation() {
 
 #[test]
 fn a_cut_file_says_so() {
-    for format in [
-        ImageFormat::Png,
-        ImageFormat::Jpeg,
-        ImageFormat::Pnm,
-        ImageFormat::Tiff,
-        ImageFormat::Bmp,
-    ] {
+    for format in [ImageFormat::Png, ImageFormat::Jpeg, ImageFormat::Pnm, ImageFormat::Tiff, ImageFormat::Bmp]
+    {
         let bytes = sample(format);
         let error = get(&bytes[..bytes.len() / 2]).unwrap_err();
-        assert!(
-            matches!(error, ImageError::Truncated { .. }),
-            "{format:?}: {error}"
-        );
+        assert!(matches!(error, ImageError::Truncated { .. }), "{format:?}: {error}");
     }
 }
 
@@ -80,18 +69,9 @@ fn a_cut_file_says_so() {
 #[test]
 fn huge_declared_sizes() {
     let bomb = png((60_000, 60_000), 8, 2, &[], &[&[0; 30]]);
-    assert!(matches!(
-        get(&bomb),
-        Err(ImageError::TooManyPixels {
-            found: 3_600_000_000,
-            ..
-        })
-    ));
+    assert!(matches!(get(&bomb), Err(ImageError::TooManyPixels { found: 3_600_000_000, .. })));
     let wide = png((70_000, 1), 8, 2, &[], &[&[0; 30]]);
-    assert!(matches!(
-        get(&wide),
-        Err(ImageError::TooLarge { width: 70_000, .. })
-    ));
+    assert!(matches!(get(&wide), Err(ImageError::TooLarge { width: 70_000, .. })));
     assert!(get(&png((u32::MAX, u32::MAX), 16, 6, &[], &[&[0; 30]])).is_err());
     assert!(get(&png((0x7fff_ffff, 0x7fff_ffff), 8, 2, &[], &[&[0; 30]])).is_err());
 
@@ -108,12 +88,7 @@ fn huge_declared_sizes() {
     gif[6..10].copy_from_slice(&[0xFF; 4]);
     assert!(matches!(get(&gif), Err(ImageError::TooManyPixels { .. })));
 
-    for (w, h) in [
-        ("60000", "60000"),
-        ("4294967295", "4294967295"),
-        ("99999999999", "1"),
-        ("-1", "1"),
-    ] {
+    for (w, h) in [("60000", "60000"), ("4294967295", "4294967295"), ("99999999999", "1"), ("-1", "1")] {
         assert!(get(format!("P6\n{w} {h}\n255\n").as_bytes()).is_err(), "{w}");
     }
 
@@ -164,10 +139,7 @@ fn damage_inside() {
     let mut crc = good.clone();
     let header_crc = 8 + 8 + 13;
     crc[header_crc] ^= 0xFF;
-    assert!(
-        matches!(get(&crc), Err(ImageError::Damaged { .. })),
-        "a wrong checksum of the header"
-    );
+    assert!(matches!(get(&crc), Err(ImageError::Damaged { .. })), "a wrong checksum of the header");
 
     let mut crc = good.clone();
     crc[at + 6 + 8] ^= 0xFF;
@@ -181,14 +153,8 @@ fn damage_inside() {
     header[24] = 7;
     assert!(get(&header).is_err(), "a bit depth that does not exist");
 
-    assert!(
-        get(&png((2, 1), 8, 3, &[], &[&[0, 1]])).is_err(),
-        "a palette picture without a palette"
-    );
-    assert!(
-        get(b"GIF89a\x02\0\x01\0\0\0\0;").is_err(),
-        "a GIF without a picture"
-    );
+    assert!(get(&png((2, 1), 8, 3, &[], &[&[0, 1]])).is_err(), "a palette picture without a palette");
+    assert!(get(b"GIF89a\x02\0\x01\0\0\0\0;").is_err(), "a GIF without a picture");
 }
 
 #[test]
@@ -200,22 +166,10 @@ fn limits_hold() {
         decode(&bytes, &limits)
     };
     assert!(with(|_| ()).is_ok());
-    assert!(matches!(
-        with(|l| l.max_encoded_bytes = 20),
-        Err(ImageError::TooManyBytes { limit: 20, .. })
-    ));
-    assert!(matches!(
-        with(|l| l.max_width = 1),
-        Err(ImageError::TooLarge { max_width: 1, .. })
-    ));
-    assert!(matches!(
-        with(|l| l.max_height = 2),
-        Err(ImageError::TooLarge { .. })
-    ));
-    assert!(matches!(
-        with(|l| l.max_pixels = 5),
-        Err(ImageError::TooManyPixels { found: 6, .. })
-    ));
+    assert!(matches!(with(|l| l.max_encoded_bytes = 20), Err(ImageError::TooManyBytes { limit: 20, .. })));
+    assert!(matches!(with(|l| l.max_width = 1), Err(ImageError::TooLarge { max_width: 1, .. })));
+    assert!(matches!(with(|l| l.max_height = 2), Err(ImageError::TooLarge { .. })));
+    assert!(matches!(with(|l| l.max_pixels = 5), Err(ImageError::TooManyPixels { found: 6, .. })));
     assert!(with(|l| l.max_alloc_bytes = 17).is_err());
 }
 
@@ -230,57 +184,21 @@ fn unusual_samples() {
         pixels(&png((4, 1), 2, 0, &[], &[&[0x1b]])),
         [0, 0, 0, 85, 85, 85, 170, 170, 170, 255, 255, 255]
     );
-    assert_eq!(
-        pixels(&png((2, 1), 4, 0, &[], &[&[0x1b]])),
-        [17, 17, 17, 187, 187, 187]
-    );
+    assert_eq!(pixels(&png((2, 1), 4, 0, &[], &[&[0x1b]])), [17, 17, 17, 187, 187, 187]);
     // Alpha is dropped, even where it hides the pixel.
-    assert_eq!(
-        pixels(&png((2, 1), 8, 6, &[], &[&[9, 8, 7, 0, 6, 5, 4, 255]])),
-        [9, 8, 7, 6, 5, 4]
-    );
-    assert_eq!(
-        pixels(&png((2, 1), 8, 4, &[], &[&[9, 0, 6, 255]])),
-        [9, 9, 9, 6, 6, 6]
-    );
+    assert_eq!(pixels(&png((2, 1), 8, 6, &[], &[&[9, 8, 7, 0, 6, 5, 4, 255]])), [9, 8, 7, 6, 5, 4]);
+    assert_eq!(pixels(&png((2, 1), 8, 4, &[], &[&[9, 0, 6, 255]])), [9, 9, 9, 6, 6, 6]);
     let palette = [chunk(b"PLTE", &[1, 2, 3, 4, 5, 6]), chunk(b"tRNS", &[0, 128])].concat();
-    assert_eq!(
-        pixels(&png((2, 1), 8, 3, &palette, &[&[1, 0]])),
-        [4, 5, 6, 1, 2, 3]
-    );
-    assert_eq!(
-        pixels(&png((2, 1), 1, 3, &palette, &[&[0x40]])),
-        [1, 2, 3, 4, 5, 6]
-    );
-    assert_eq!(
-        pixels(&png(
-            (1, 1),
-            8,
-            2,
-            &chunk(b"tRNS", &[0, 9, 0, 8, 0, 7]),
-            &[&[9, 8, 7]]
-        )),
-        [9, 8, 7]
-    );
+    assert_eq!(pixels(&png((2, 1), 8, 3, &palette, &[&[1, 0]])), [4, 5, 6, 1, 2, 3]);
+    assert_eq!(pixels(&png((2, 1), 1, 3, &palette, &[&[0x40]])), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(pixels(&png((1, 1), 8, 2, &chunk(b"tRNS", &[0, 9, 0, 8, 0, 7]), &[&[9, 8, 7]])), [9, 8, 7]);
     // The high byte of 16 bits.
-    assert_eq!(
-        pixels(&png((1, 1), 16, 2, &[], &[&[0x01, 0xFF, 0x80, 0, 0xFF, 0x7F]])),
-        [1, 128, 255]
-    );
-    assert_eq!(
-        pixels(&png((1, 1), 16, 6, &[], &[&[1, 255, 2, 255, 3, 255, 0, 0]])),
-        [1, 2, 3]
-    );
+    assert_eq!(pixels(&png((1, 1), 16, 2, &[], &[&[0x01, 0xFF, 0x80, 0, 0xFF, 0x7F]])), [1, 128, 255]);
+    assert_eq!(pixels(&png((1, 1), 16, 6, &[], &[&[1, 255, 2, 255, 3, 255, 0, 0]])), [1, 2, 3]);
     assert_eq!(pixels(&png((1, 1), 16, 4, &[], &[&[7, 255, 0, 0]])), [7, 7, 7]);
     // Here Pillow would clip to white: see the documentation of `decode`.
-    assert_eq!(
-        pixels(&png((2, 1), 16, 0, &[], &[&[0x12, 0x34, 0, 200]])),
-        [0x12, 0x12, 0x12, 0, 0, 0]
-    );
-    assert_eq!(
-        pixels(b"P4\n4 1\n\xa0"),
-        [0, 0, 0, 255, 255, 255, 0, 0, 0, 255, 255, 255]
-    );
+    assert_eq!(pixels(&png((2, 1), 16, 0, &[], &[&[0x12, 0x34, 0, 200]])), [0x12, 0x12, 0x12, 0, 0, 0]);
+    assert_eq!(pixels(b"P4\n4 1\n\xa0"), [0, 0, 0, 255, 255, 255, 0, 0, 0, 255, 255, 255]);
     assert_eq!(
         pixels(b"P5\n4 1\n100\n\x00\x32\x63\x64"),
         [0, 0, 0, 128, 128, 128, 252, 252, 252, 255, 255, 255]
@@ -318,18 +236,10 @@ fn orientations() {
         (8, (2, 3), [2, 5, 1, 4, 0, 3]),
     ];
     for (code, size, order) in expected {
-        let exif = [
-            &b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"[..],
-            &[code],
-            &[0, 0, 0, 0, 0, 0],
-        ]
-        .concat();
-        let xmp = [
-            b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation=\"",
-            &[b'0' + code][..],
-            b"\"/>",
-        ]
-        .concat();
+        let exif =
+            [&b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0"[..], &[code], &[0, 0, 0, 0, 0, 0]].concat();
+        let xmp =
+            [b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation=\"", &[b'0' + code][..], b"\"/>"].concat();
         for extra in [chunk(b"eXIf", &exif), chunk(b"iTXt", &xmp)] {
             let image = get(&png((3, 2), 8, 2, &extra, &[&row(0), &row(3)])).unwrap();
             assert_eq!(image.size(), size, "orientation {code}");
@@ -338,19 +248,13 @@ fn orientations() {
         }
     }
     let both = [
-        chunk(
-            b"eXIf",
-            b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0",
-        ),
+        chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x01\0\0\0\0\0\0"),
         chunk(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0<x tiff:Orientation=\"6\"/>"),
     ];
     let image = get(&png((3, 2), 8, 2, &both.concat(), &[&row(0), &row(3)])).unwrap();
     assert_eq!(image.size(), (3, 2), "EXIF wins over XMP");
     let broken = chunk(b"eXIf", b"MM\0*\xFF\xFF\xFF\xFF");
-    assert!(
-        get(&png((3, 2), 8, 2, &broken, &[&row(0), &row(3)])).is_ok(),
-        "damaged EXIF is no obstacle"
-    );
+    assert!(get(&png((3, 2), 8, 2, &broken, &[&row(0), &row(3)])).is_ok(), "damaged EXIF is no obstacle");
 }
 
 #[test]
@@ -360,11 +264,7 @@ fn the_first_picture_of_an_animation() {
     let mut encoder = GifEncoder::new(&mut bytes);
     for color in [[255, 0, 0, 255], [0, 255, 0, 255]] {
         encoder
-            .encode_frame(image::Frame::new(image::RgbaImage::from_pixel(
-                4,
-                4,
-                image::Rgba(color),
-            )))
+            .encode_frame(image::Frame::new(image::RgbaImage::from_pixel(4, 4, image::Rgba(color))))
             .unwrap();
     }
     drop(encoder);
@@ -380,29 +280,13 @@ fn files_are_named() {
     let path = folder.join("broken.png");
     std::fs::write(&path, &sample(ImageFormat::Png)[..60]).unwrap();
     let error = read(&path, &Limits::default()).unwrap_err().to_string();
-    assert!(
-        error.contains("broken.png") && error.contains("cut short"),
-        "{error}"
-    );
+    assert!(error.contains("broken.png") && error.contains("cut short"), "{error}");
     std::fs::write(&path, sample(ImageFormat::Png)).unwrap();
     assert!(read(&path, &Limits::default()).is_ok());
-    let small = Limits {
-        max_encoded_bytes: 30,
-        ..Limits::default()
-    };
-    assert!(
-        read(&path, &small)
-            .unwrap_err()
-            .to_string()
-            .contains("more than the 30 allowed")
-    );
+    let small = Limits { max_encoded_bytes: 30, ..Limits::default() };
+    assert!(read(&path, &small).unwrap_err().to_string().contains("more than the 30 allowed"));
     std::fs::write(&path, b"").unwrap();
-    assert!(
-        read(&path, &Limits::default())
-            .unwrap_err()
-            .to_string()
-            .contains("0 bytes")
-    );
+    assert!(read(&path, &Limits::default()).unwrap_err().to_string().contains("0 bytes"));
     let missing = read(&folder.join("none.png"), &Limits::default()).unwrap_err();
     assert!(matches!(&missing, ImageError::File { .. }) && missing.to_string().contains("none.png"));
     assert!(read(&folder, &Limits::default()).is_err());

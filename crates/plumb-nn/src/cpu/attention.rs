@@ -59,50 +59,23 @@ impl Attention<'_> {
         self.q.check(self.heads, self.m, self.dim);
         self.k.check(self.kv_heads, self.len, self.dim);
         self.v.check(self.kv_heads, self.len, self.dim);
-        assert_eq!(
-            out.len(),
-            self.m * self.heads * self.dim,
-            "attention: output size"
-        );
+        assert_eq!(out.len(), self.m * self.heads * self.dim, "attention: output size");
         if let Some(visible) = self.visible {
             assert_eq!(visible.len(), self.m, "attention: one mask line per query");
-            assert!(
-                visible.iter().all(|v| v.end() <= self.len),
-                "attention: mask beyond the keys"
-            );
+            assert!(visible.iter().all(|v| v.end() <= self.len), "attention: mask beyond the keys");
         }
         let lanes = if level == Level::Avx512 { 16 } else { 8 };
         let wide = lanes * PANEL_VECTORS;
         let out = SendPtr(out.as_mut_ptr());
-        let per_head = if self.m <= MAX_SINGLE_ROWS {
-            self.m
-        } else {
-            self.m.div_ceil(wide)
-        };
+        let per_head = if self.m <= MAX_SINGLE_ROWS { self.m } else { self.m.div_ceil(wide) };
         let task = |t: usize| {
             let (head, index) = (t / per_head, t % per_head);
             // SAFETY: the level was detected; operands were checked; tasks write disjoint parts of `out`.
             unsafe {
                 if self.m <= MAX_SINGLE_ROWS {
-                    dispatch(
-                        level,
-                        RowTask {
-                            a: self,
-                            head,
-                            row: index,
-                            out,
-                        },
-                    );
+                    dispatch(level, RowTask { a: self, head, row: index, out });
                 } else {
-                    dispatch(
-                        level,
-                        PanelTask {
-                            a: self,
-                            head,
-                            first: index * wide,
-                            out,
-                        },
-                    );
+                    dispatch(level, PanelTask { a: self, head, first: index * wide, out });
                 }
             }
         };
@@ -139,28 +112,13 @@ impl Kernel for PanelTask<'_> {
         let count = (a.m - self.first).min(S::LANES * PANEL_VECTORS);
         let vectors = count.div_ceil(S::LANES);
         let width = vectors * S::LANES;
-        let len = (0..count)
-            .map(|j| a.visible(self.first + j).end())
-            .max()
-            .unwrap_or(0);
+        let len = (0..count).map(|j| a.visible(self.first + j).end()).max().unwrap_or(0);
         let mut scratch = Scratch::take(width * (2 * dim + len));
         let (query, rest) = scratch.floats().split_at_mut(width * dim);
         let (scores, sums) = rest.split_at_mut(width * len);
         unsafe {
-            tile::pack(
-                a.q.at(head, self.first),
-                a.q.row,
-                count,
-                dim,
-                width,
-                a.scale(),
-                query.as_mut_ptr(),
-            );
-            let keys = Left {
-                ptr: a.k.at(kv_head, 0),
-                row: a.k.row,
-                col: 1,
-            };
+            tile::pack(a.q.at(head, self.first), a.q.row, count, dim, width, a.scale(), query.as_mut_ptr());
+            let keys = Left { ptr: a.k.at(kv_head, 0), row: a.k.row, col: 1 };
             tile::rows::<S>(vectors, len, dim, keys, query.as_ptr(), scores.as_mut_ptr());
             if a.visible.is_some() {
                 for j in 0..count {
@@ -184,11 +142,7 @@ impl Kernel for PanelTask<'_> {
                     *total = S::add(*total, p);
                 }
             }
-            let values = Left {
-                ptr: a.v.at(kv_head, 0),
-                row: 1,
-                col: a.v.row,
-            };
+            let values = Left { ptr: a.v.at(kv_head, 0), row: 1, col: a.v.row };
             tile::rows::<S>(vectors, dim, len, values, scores.as_ptr(), sums.as_mut_ptr());
             for i in 0..dim {
                 for (u, total) in norm.iter().enumerate().take(vectors) {
@@ -255,11 +209,8 @@ impl Kernel for RowTask<'_> {
                 S::store(dst.add(i), S::div(acc, S::splat(total)));
             }
             for i in whole..dim {
-                let sum: f32 = scores
-                    .iter()
-                    .zip(keys())
-                    .map(|(s, key)| s * *a.v.at(kv_head, key).add(i))
-                    .sum();
+                let sum: f32 =
+                    scores.iter().zip(keys()).map(|(s, key)| s * *a.v.at(kv_head, key).add(i)).sum();
                 *dst.add(i) = sum / total;
             }
         }
@@ -283,9 +234,7 @@ mod tests {
                 let s: Vec<f64> = seen
                     .iter()
                     .map(|&key| {
-                        (0..a.dim)
-                            .map(|i| read(&a.q, head, row, i) * read(&a.k, kv, key, i))
-                            .sum::<f64>()
+                        (0..a.dim).map(|i| read(&a.q, head, row, i) * read(&a.k, kv, key, i)).sum::<f64>()
                             / (a.dim as f64).sqrt()
                     })
                     .collect();
@@ -293,11 +242,7 @@ mod tests {
                 let p: Vec<f64> = s.iter().map(|v| (v - top).exp()).collect();
                 let total: f64 = p.iter().sum();
                 for i in 0..a.dim {
-                    let v: f64 = seen
-                        .iter()
-                        .zip(&p)
-                        .map(|(&key, p)| p * read(&a.v, kv, key, i))
-                        .sum();
+                    let v: f64 = seen.iter().zip(&p).map(|(&key, p)| p * read(&a.v, kv, key, i)).sum();
                     out[(row * a.heads + head) * a.dim + i] = (v / total) as f32;
                 }
             }
@@ -320,19 +265,10 @@ mod tests {
             {
                 let fused = heads * dim + 2 * kv_heads * dim;
                 let qkv = noise(len.max(m) * fused, case as u64);
-                let at = |offset| Heads {
-                    data: &qkv,
-                    offset,
-                    head: dim,
-                    row: fused,
-                };
+                let at = |offset| Heads { data: &qkv, offset, head: dim, row: fused };
                 let causal: Vec<Visible> = (0..m).map(|i| Visible::first(len - m + i + 1)).collect();
                 let tree: Vec<Visible> = (0..m)
-                    .map(|i| Visible {
-                        prefix: len / 3,
-                        start: len - m + i,
-                        stop: len - m + i + 1,
-                    })
+                    .map(|i| Visible { prefix: len / 3, start: len - m + i, stop: len - m + i + 1 })
                     .collect();
                 for visible in [None, Some(&causal[..]), Some(&tree[..])] {
                     let a = Attention {

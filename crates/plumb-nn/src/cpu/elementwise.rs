@@ -25,16 +25,7 @@ pub(crate) fn normalise(level: Level, norm: Norm<'_>, eps: f32, dim: usize, x: &
     let task = |(src, dst): (&[f32], &mut [f32])| {
         // SAFETY: the level was detected; sizes were asserted.
         unsafe {
-            dispatch(
-                level,
-                NormTask {
-                    norm,
-                    eps,
-                    dim,
-                    src,
-                    dst,
-                },
-            )
+            dispatch(level, NormTask { norm, eps, dim, src, dst });
         }
     };
     if x.len() <= block {
@@ -111,10 +102,7 @@ pub(crate) fn swiglu(level: Level, dim: usize, gate_up: &[f32], out: &mut [f32])
     if out.len() <= block {
         task((gate_up, out));
     } else {
-        gate_up
-            .par_chunks(2 * block)
-            .zip(out.par_chunks_mut(block))
-            .for_each(task);
+        gate_up.par_chunks(2 * block).zip(out.par_chunks_mut(block)).for_each(task);
     }
 }
 
@@ -159,10 +147,7 @@ mod tests {
                 let (gamma, beta) = (noise(dim, 2), noise(dim, 3));
                 for layer in [true, false] {
                     let norm = if layer {
-                        Norm::Layer {
-                            gamma: &gamma,
-                            beta: &beta,
-                        }
+                        Norm::Layer { gamma: &gamma, beta: &beta }
                     } else {
                         Norm::Rms { gamma: &gamma }
                     };
@@ -172,11 +157,7 @@ mod tests {
                         .chunks(dim)
                         .flat_map(|row| {
                             let row: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
-                            let mean = if layer {
-                                row.iter().sum::<f64>() / dim as f64
-                            } else {
-                                0.0
-                            };
+                            let mean = if layer { row.iter().sum::<f64>() / dim as f64 } else { 0.0 };
                             let var = row.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / dim as f64;
                             (0..dim)
                                 .map(|i| {

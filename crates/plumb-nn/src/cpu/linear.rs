@@ -54,26 +54,14 @@ impl<W: WeightElem> Linear<'_, W> {
     fn dot(&self, level: Level, out: &mut [f32]) {
         let out = SendPtr(out.as_mut_ptr());
         // Small enough to balance, large enough that a task outlives its dispatch.
-        let per_task = self
-            .n
-            .div_ceil(rayon::current_num_threads() * 4)
-            .next_multiple_of(8)
-            .max(32);
+        let per_task = self.n.div_ceil(rayon::current_num_threads() * 4).next_multiple_of(8).max(32);
         let tasks = self.n.div_ceil(per_task);
         let task = |t: usize| {
             let first = t * per_task;
             let last = (first + per_task).min(self.n);
             // SAFETY: the level was detected; sizes were asserted; each task writes its own columns of `out`.
             unsafe {
-                dispatch(
-                    level,
-                    DotTask {
-                        layer: self,
-                        first,
-                        last,
-                        out,
-                    },
-                )
+                dispatch(level, DotTask { layer: self, first, last, out });
             }
         };
         if tasks == 1 || self.m * self.n * self.k < 1 << 16 {
@@ -90,12 +78,7 @@ impl<W: WeightElem> Linear<'_, W> {
             .map(|p| {
                 let first = p * wide;
                 let count = (self.m - first).min(wide);
-                Panel {
-                    first,
-                    count,
-                    vectors: count.div_ceil(lanes),
-                    offset: first * self.k,
-                }
+                Panel { first, count, vectors: count.div_ceil(lanes), offset: first * self.k }
             })
             .collect();
         let size = panels.last().map_or(0, |p| p.offset + p.vectors * lanes * self.k);
@@ -120,14 +103,7 @@ impl<W: WeightElem> Linear<'_, W> {
         (0..self.n.div_ceil(rows)).into_par_iter().for_each(|t| {
             let first = t * rows;
             let last = (first + rows).min(self.n);
-            let task = PanelTask {
-                layer: self,
-                first,
-                last,
-                panels: &panels,
-                packed: base,
-                out,
-            };
+            let task = PanelTask { layer: self, first, last, panels: &panels, packed: base, out };
             // SAFETY: as in `dot`.
             unsafe { dispatch(level, task) }
         });
@@ -160,21 +136,10 @@ impl<W: WeightElem> Kernel for PanelTask<'_, W> {
         let (converted, sums) = scratch.floats().split_at_mut(rows * k);
         unsafe {
             convert::<S, W>(&self.layer.weight[self.first * k..self.last * k], converted);
-            let left = Left {
-                ptr: converted.as_ptr(),
-                row: k,
-                col: 1,
-            };
+            let left = Left { ptr: converted.as_ptr(), row: k, col: 1 };
             for p in self.panels {
                 let width = p.vectors * S::LANES;
-                tile::rows::<S>(
-                    p.vectors,
-                    rows,
-                    k,
-                    left,
-                    self.packed.get().add(p.offset),
-                    sums.as_mut_ptr(),
-                );
+                tile::rows::<S>(p.vectors, rows, k, left, self.packed.get().add(p.offset), sums.as_mut_ptr());
                 for i in 0..rows {
                     let line = sums.as_mut_ptr().add(i * width);
                     let bias = S::splat(self.layer.bias.map_or(0.0, |b| b[self.first + i]));
@@ -372,23 +337,11 @@ mod tests {
                 ] {
                     macro_rules! check {
                         ($w:expr) => {
-                            let layer = Linear {
-                                x: &x,
-                                weight: $w,
-                                bias,
-                                activation,
-                                accumulate,
-                                m,
-                                k,
-                                n,
-                            };
+                            let layer = Linear { x: &x, weight: $w, bias, activation, accumulate, m, k, n };
                             let mut out = start.clone();
                             layer.run(level, &mut out);
                             let error = relative(&out, &reference(&layer, &start));
-                            assert!(
-                                error < 2e-6,
-                                "{level:?} {m}×{k}×{n} {activation:?}: {error}"
-                            );
+                            assert!(error < 2e-6, "{level:?} {m}×{k}×{n} {activation:?}: {error}");
                         };
                     }
                     check!(&w[..]);

@@ -9,10 +9,7 @@
 //! This is the one module of the workspace with `unsafe`: vector intrinsics and unchecked tiles cannot be
 //! written without. Every kernel checks the sizes of its operands with assertions before the first pointer.
 
-#![expect(
-    unsafe_code,
-    reason = "vector intrinsics; sizes are asserted at each kernel's safe entry"
-)]
+#![expect(unsafe_code, reason = "vector intrinsics; sizes are asserted at each kernel's safe entry")]
 
 pub(crate) mod attention;
 pub(crate) mod elementwise;
@@ -57,10 +54,7 @@ pub(crate) mod testing {
     /// `max |a − b| / max |b|`; infinite for a NaN.
     pub(crate) fn relative(a: &[f32], b: &[f32]) -> f32 {
         assert_eq!(a.len(), b.len());
-        let top = b
-            .iter()
-            .fold(0.0f32, |m, v| m.max(v.abs()))
-            .max(f32::MIN_POSITIVE);
+        let top = b.iter().fold(0.0f32, |m, v| m.max(v.abs())).max(f32::MIN_POSITIVE);
         a.iter().zip(b).fold(0.0f32, |m, (a, b)| {
             let d = (a - b).abs();
             if d.is_nan() { f32::INFINITY } else { m.max(d) }

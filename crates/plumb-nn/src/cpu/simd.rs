@@ -122,7 +122,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         unsafe {
             let x2 = Self::mul(x, x);
             let inner = Self::fma(Self::mul(x2, Self::splat(0.044_715)), x, x);
-            Self::gate(x, Self::mul(inner, Self::splat(1.595_769_1)))
+            Self::gate(x, Self::mul(inner, Self::splat(1.595_769)))
         }
     }
 }

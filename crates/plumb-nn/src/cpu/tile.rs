@@ -27,10 +27,7 @@ pub(crate) struct Left {
 impl Left {
     #[inline(always)]
     pub(crate) unsafe fn offset_rows(self, i: usize) -> Self {
-        Self {
-            ptr: unsafe { self.ptr.add(i * self.row) },
-            ..self
-        }
+        Self { ptr: unsafe { self.ptr.add(i * self.row) }, ..self }
     }
 }
 

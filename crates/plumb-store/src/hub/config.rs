@@ -122,12 +122,7 @@ impl HubConfig {
             config.token = ["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"]
                 .iter()
                 .find_map(|name| text(name).as_deref().and_then(Token::new))
-                .or_else(|| {
-                    fs::read_to_string(token_path?)
-                        .ok()
-                        .as_deref()
-                        .and_then(Token::new)
-                });
+                .or_else(|| fs::read_to_string(token_path?).ok().as_deref().and_then(Token::new));
         }
         Ok(config)
     }
@@ -147,17 +142,12 @@ fn expand(value: &OsString, home: Option<&Path>, variable: &impl Fn(&str) -> Opt
         let (name, whole, tail) = match after.strip_prefix('{').and_then(|inner| inner.split_once('}')) {
             Some((name, tail)) => (name, format!("${{{name}}}"), tail),
             None => {
-                let end = after
-                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-                    .unwrap_or(after.len());
+                let end = after.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(after.len());
                 let (name, tail) = after.split_at_checked(end).unwrap_or((after, ""));
                 (name, format!("${name}"), tail)
             }
         };
-        match variable(name)
-            .and_then(|value| value.into_string().ok())
-            .filter(|_| !name.is_empty())
-        {
+        match variable(name).and_then(|value| value.into_string().ok()).filter(|_| !name.is_empty()) {
             Some(value) => out.push_str(&value),
             None => out.push_str(&whole),
         }
@@ -178,11 +168,7 @@ mod tests {
     fn config(vars: &[(&str, &str)]) -> HubConfig {
         let vars: Vec<(String, OsString)> =
             vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).into())).collect();
-        let get = move |name: &str| {
-            vars.iter()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value.clone())
-        };
+        let get = move |name: &str| vars.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
         HubConfig::from_vars(get, Some(Path::new("/home/u"))).unwrap()
     }
 
@@ -190,23 +176,14 @@ mod tests {
     fn the_cache_is_where_the_python_client_has_it() {
         let cache = |vars: &[(&str, &str)]| config(vars).cache;
         assert_eq!(cache(&[]), Path::new("/home/u/.cache/huggingface/hub"));
-        assert_eq!(
-            cache(&[("XDG_CACHE_HOME", "/x")]),
-            Path::new("/x/huggingface/hub")
-        );
-        assert_eq!(
-            cache(&[("XDG_CACHE_HOME", "/x"), ("HF_HOME", "~/h")]),
-            Path::new("/home/u/h/hub")
-        );
+        assert_eq!(cache(&[("XDG_CACHE_HOME", "/x")]), Path::new("/x/huggingface/hub"));
+        assert_eq!(cache(&[("XDG_CACHE_HOME", "/x"), ("HF_HOME", "~/h")]), Path::new("/home/u/h/hub"));
         assert_eq!(
             cache(&[("HF_HOME", "/h"), ("HF_HUB_CACHE", "${HF_HOME}/c/$NO/$HF_HOME")]),
             Path::new("/h/c/$NO//h")
         );
         assert_eq!(cache(&[("HUGGINGFACE_HUB_CACHE", "/old")]), Path::new("/old"));
-        assert!(matches!(
-            HubConfig::from_vars(|_| None, None),
-            Err(HubError::NoHome)
-        ));
+        assert!(matches!(HubConfig::from_vars(|_| None, None), Err(HubError::NoHome)));
     }
 
     #[test]
@@ -216,14 +193,9 @@ mod tests {
             "http://127.0.0.1:9/mirror"
         );
         assert_eq!(config(&[("HF_ENDPOINT", "")]).endpoint, DEFAULT_ENDPOINT);
-        for (value, offline) in [
-            ("1", true),
-            ("true", true),
-            ("Yes", true),
-            ("0", false),
-            ("", false),
-            ("no", false),
-        ] {
+        for (value, offline) in
+            [("1", true), ("true", true), ("Yes", true), ("0", false), ("", false), ("no", false)]
+        {
             assert_eq!(config(&[("HF_HUB_OFFLINE", value)]).offline, offline, "{value:?}");
         }
         assert!(config(&[("TRANSFORMERS_OFFLINE", "1")]).offline);
@@ -241,14 +213,8 @@ mod tests {
             token(&[("HF_HOME", hf_home), ("HF_TOKEN", " from-env\r\n")]).as_deref(),
             Some("from-env")
         );
-        assert_eq!(
-            token(&[("HF_HOME", hf_home), ("HF_TOKEN", "  ")]).as_deref(),
-            Some("from-file")
-        );
-        assert_eq!(
-            token(&[("HF_HOME", hf_home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]),
-            None
-        );
+        assert_eq!(token(&[("HF_HOME", hf_home), ("HF_TOKEN", "  ")]).as_deref(), Some("from-file"));
+        assert_eq!(token(&[("HF_HOME", hf_home), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]), None);
         assert_eq!(token(&[("HF_TOKEN", "two words")]), None);
         assert!(!format!("{:?}", config(&[("HF_TOKEN", "hf_secret")])).contains("secret"));
     }

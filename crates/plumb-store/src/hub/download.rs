@@ -38,11 +38,7 @@ impl Cancel {
     }
 
     pub(super) fn check(&self) -> Result<(), HubError> {
-        if self.is_cancelled() {
-            Err(HubError::Cancelled)
-        } else {
-            Ok(())
-        }
+        if self.is_cancelled() { Err(HubError::Cancelled) } else { Ok(()) }
     }
 
     /// Sleeps, unless asked to stop.
@@ -87,21 +83,9 @@ pub(super) struct Meter<'a> {
 
 impl<'a> Meter<'a> {
     pub(super) fn new(total: u64, done: u64, report: &'a mut dyn FnMut(&Progress)) -> Self {
-        let now = Progress {
-            file: String::new(),
-            file_done: 0,
-            file_total: 0,
-            done,
-            total,
-            bytes_per_second: 0.0,
-        };
-        Self {
-            now,
-            report,
-            reported: Instant::now(),
-            measured: Instant::now(),
-            since: 0,
-        }
+        let now =
+            Progress { file: String::new(), file_done: 0, file_total: 0, done, total, bytes_per_second: 0.0 };
+        Self { now, report, reported: Instant::now(), measured: Instant::now(), since: 0 }
     }
 
     /// A file begins with `done` bytes here, which the total counts already.
@@ -131,11 +115,7 @@ impl<'a> Meter<'a> {
 
     /// What is here of the file turns out to be `done` bytes.
     fn set_file(&mut self, done: u64) {
-        self.now.done = self
-            .now
-            .done
-            .saturating_sub(self.now.file_done)
-            .saturating_add(done);
+        self.now.done = self.now.done.saturating_sub(self.now.file_done).saturating_add(done);
         self.now.file_done = done;
         self.tell();
     }
@@ -161,10 +141,7 @@ impl Hub {
         cancel: &Cancel,
     ) -> Result<Snapshot, HubError> {
         if self.config.offline {
-            return Err(HubError::Offline {
-                id: plan.id.clone(),
-                cache: self.config.cache.clone(),
-            });
+            return Err(HubError::Offline { id: plan.id.clone(), cache: self.config.cache.clone() });
         }
         let repo = RepoFolder::new(&self.config.cache, &plan.id);
         repo.create()?;
@@ -177,19 +154,14 @@ impl Hub {
             repo.link(&plan.commit, &file.name, &file.etag)?;
         }
         repo.write_ref(plan.id.revision(), &plan.commit)?;
-        Ok(Snapshot {
-            folder: repo.snapshot(&plan.commit),
-            commit: plan.commit.clone(),
-        })
+        Ok(Snapshot { folder: repo.snapshot(&plan.commit), commit: plan.commit.clone() })
     }
 
     fn check_space(&self, needed: u64) -> Result<(), HubError> {
         match fs4::available_space(&self.config.cache) {
-            Ok(available) if available < needed => Err(HubError::DiskFull {
-                folder: self.config.cache.clone(),
-                needed,
-                available,
-            }),
+            Ok(available) if available < needed => {
+                Err(HubError::DiskFull { folder: self.config.cache.clone(), needed, available })
+            }
             Ok(_) => Ok(()),
             // Some network disks do not tell; a full one is then found by the write.
             Err(error) => {
@@ -280,12 +252,7 @@ impl Hub {
             if fruitless >= retry.attempts.max(1) || cuts >= MAX_CUTS {
                 return Err(http::give_up(&url, cuts, failure));
             }
-            tracing::info!(
-                file = file.name,
-                have = partial.have,
-                ?failure,
-                "the download is tried again"
-            );
+            tracing::info!(file = file.name, have = partial.have, ?failure, "the download is tried again");
             partial.pieced = partial.have > 0;
             cancel.sleep(http::wait(&retry, fruitless, asked))?;
         }
@@ -371,11 +338,7 @@ impl From<HubError> for Broken {
 }
 
 fn wrong_length(file: &PlannedFile, found: u64) -> HubError {
-    HubError::WrongLength {
-        file: file.name.clone(),
-        expected: file.bytes,
-        found,
-    }
+    HubError::WrongLength { file: file.name.clone(), expected: file.bytes, found }
 }
 
 /// Judges the head of an answer: whether its body continues the partial file, starts it anew, or is none.
@@ -394,9 +357,7 @@ fn begin(
             }
             partial.discard()?;
             meter.set_file(0);
-            Err(Broken::Cut(format!(
-                "it sent the range {range:?}, which was not asked for"
-            )))
+            Err(Broken::Cut(format!("it sent the range {range:?}, which was not asked for")))
         }
         200 => {
             // The server ignores ranges, or has other bytes than If-Range named: all of it comes again.
@@ -464,15 +425,7 @@ impl Partial {
             hasher.update(part);
             have += read as u64;
         }
-        let mut partial = Self {
-            path,
-            file,
-            have,
-            kind,
-            planned: planned.clone(),
-            hasher,
-            pieced: have > 0,
-        };
+        let mut partial = Self { path, file, have, kind, planned: planned.clone(), hasher, pieced: have > 0 };
         if have > planned.bytes {
             partial.discard()?;
         }
@@ -486,11 +439,7 @@ impl Partial {
             if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
                 let available = fs4::available_space(&self.path).unwrap_or(0);
                 let needed = file.bytes - self.have;
-                return Err(HubError::DiskFull {
-                    folder: self.path.clone(),
-                    needed,
-                    available,
-                });
+                return Err(HubError::DiskFull { folder: self.path.clone(), needed, available });
             }
             return Err(io_error("writing", &self.path)(error));
         }
@@ -537,14 +486,9 @@ mod tests {
     #[test]
     fn ranges_that_reach_the_end() {
         assert_eq!(content_range("bytes 5-9/10"), Some((5, 10)));
-        for text in [
-            "",
-            "bytes 5-8/10",
-            "bytes */10",
-            "bytes 5-9/*",
-            "5-9/10",
-            "bytes 5-18446744073709551615/0",
-        ] {
+        for text in
+            ["", "bytes 5-8/10", "bytes */10", "bytes 5-9/*", "5-9/10", "bytes 5-18446744073709551615/0"]
+        {
             assert_eq!(content_range(text), None, "{text}");
         }
     }

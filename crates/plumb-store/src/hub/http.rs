@@ -38,11 +38,7 @@ impl Origin {
             return None;
         }
         let port = authority.port_u16().unwrap_or(default);
-        Some(Self {
-            scheme,
-            host: authority.host().to_ascii_lowercase(),
-            port,
-        })
+        Some(Self { scheme, host: authority.host().to_ascii_lowercase(), port })
     }
 
     fn is_loopback(&self) -> bool {
@@ -90,9 +86,8 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) fn new(config: &HubConfig) -> Result<Self, HubError> {
-        let origin = Origin::of(&config.endpoint).ok_or_else(|| HubError::BadEndpoint {
-            found: config.endpoint.clone(),
-        })?;
+        let origin = Origin::of(&config.endpoint)
+            .ok_or_else(|| HubError::BadEndpoint { found: config.endpoint.clone() })?;
         let mut builder = Agent::config_builder()
             // Redirects are followed here and not by ureq: the hub's own answer carries the file's hash, and each hop
             // decides anew whether the token goes along.
@@ -130,21 +125,12 @@ impl Client {
 
     /// Address of the description of a repository at a revision.
     pub(super) fn info_url(&self, repo: &str, revision: &str) -> String {
-        format!(
-            "{}/api/models/{repo}/revision/{}?blobs=true",
-            self.endpoint,
-            percent(revision, false)
-        )
+        format!("{}/api/models/{repo}/revision/{}?blobs=true", self.endpoint, percent(revision, false))
     }
 
     /// Address of a file at a revision.
     pub(super) fn file_url(&self, repo: &str, revision: &str, file: &str) -> String {
-        format!(
-            "{}/{repo}/resolve/{}/{}",
-            self.endpoint,
-            percent(revision, false),
-            percent(file, true)
-        )
+        format!("{}/{repo}/resolve/{}/{}", self.endpoint, percent(revision, false), percent(file, true))
     }
 
     fn once(&self, method: &Method, url: &str, extra: &[(&str, String)]) -> Result<Response<Body>, Failure> {
@@ -152,22 +138,13 @@ impl Client {
         for (name, value) in extra {
             request = request.header(*name, value);
         }
-        if let Some(token) = self
-            .token
-            .as_ref()
-            .filter(|_| Origin::of(url).as_ref() == Some(&self.origin))
-        {
+        if let Some(token) = self.token.as_ref().filter(|_| Origin::of(url).as_ref() == Some(&self.origin)) {
             request = request.header("authorization", format!("Bearer {}", token.secret()));
         }
         let request = request.body(()).map_err(|error| {
-            Failure::Fatal(HubError::BadAnswer {
-                url: url.to_owned(),
-                reason: error.to_string(),
-            })
+            Failure::Fatal(HubError::BadAnswer { url: url.to_owned(), reason: error.to_string() })
         })?;
-        self.agent
-            .run(request)
-            .map_err(|error| Failure::Transport(error.to_string()))
+        self.agent.run(request).map_err(|error| Failure::Transport(error.to_string()))
     }
 
     /// Sends a request, following redirects until `stop` says that an answer is the one wanted. Returns it and its
@@ -186,13 +163,8 @@ impl Client {
                 return Ok((url, answer));
             }
             let to = header(answer.headers(), "location").unwrap_or_default();
-            let refuse = |reason| {
-                Failure::Fatal(HubError::BadRedirect {
-                    url: url.clone(),
-                    to: to.clone(),
-                    reason,
-                })
-            };
+            let refuse =
+                |reason| Failure::Fatal(HubError::BadRedirect { url: url.clone(), to: to.clone(), reason });
             let next = join(&url, &to).ok_or_else(|| refuse("it is no http or https address"))?;
             if url.starts_with("https:") && !next.starts_with("https:") {
                 return Err(refuse("it leaves the encrypted connection"));
@@ -251,10 +223,7 @@ impl Client {
         let request = || self.follow(&Method::GET, url, &[], |_, _| false);
         self.insist(url, cancel, request, |_, mut answer| {
             if !answer.status().is_success() {
-                return Err(Failure::Fatal(refused(
-                    answer.status().as_u16(),
-                    answer.headers(),
-                )));
+                return Err(Failure::Fatal(refused(answer.status().as_u16(), answer.headers())));
             }
             let bytes = answer
                 .body_mut()
@@ -263,10 +232,7 @@ impl Client {
                 .read_to_vec()
                 .map_err(|error| Failure::Transport(error.to_string()))?;
             serde_json::from_slice(&bytes).map_err(|error| {
-                Failure::Fatal(HubError::BadAnswer {
-                    url: url.to_owned(),
-                    reason: error.to_string(),
-                })
+                Failure::Fatal(HubError::BadAnswer { url: url.to_owned(), reason: error.to_string() })
             })
         })
     }
@@ -292,12 +258,7 @@ impl Client {
             if !status.is_success() && !status.is_redirection() {
                 return Err(Failure::Fatal(refused(status.as_u16(), headers)));
             }
-            let bad = |reason: String| {
-                Failure::Fatal(HubError::BadAnswer {
-                    url: url.to_owned(),
-                    reason,
-                })
-            };
+            let bad = |reason: String| Failure::Fatal(HubError::BadAnswer { url: url.to_owned(), reason });
             let commit = header(headers, "x-repo-commit").ok_or_else(|| {
                 bad("its answer has no X-Repo-Commit header; is HF_ENDPOINT a model hub?".to_owned())
             })?;
@@ -308,19 +269,13 @@ impl Client {
             // It becomes a file name.
             if etag.is_empty()
                 || etag.len() > 128
-                || !etag
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+                || !etag.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
                 || etag.starts_with('.')
             {
                 return Err(bad(format!("its ETag {raw:?} cannot name a file")));
             }
             let number = |name| header(headers, name).and_then(|text| text.trim().parse().ok());
-            let own_length = if status.is_redirection() {
-                None
-            } else {
-                number("content-length")
-            };
+            let own_length = if status.is_redirection() { None } else { number("content-length") };
             Ok(Metadata {
                 commit,
                 etag: etag.to_owned(),
@@ -354,13 +309,7 @@ impl Client {
         let (_, answer) = self.follow(&Method::GET, url, extra, |_, _| false)?;
         let (parts, body) = answer.into_parts();
         let mut reader = body.into_reader();
-        if out
-            .send(Message::Head {
-                status: parts.status.as_u16(),
-                headers: parts.headers,
-            })
-            .is_err()
-        {
+        if out.send(Message::Head { status: parts.status.as_u16(), headers: parts.headers }).is_err() {
             return Ok(());
         }
         loop {
@@ -371,11 +320,7 @@ impl Client {
                 Err(error) => return Err(Failure::Transport(error.to_string())),
             };
             chunk.truncate(read);
-            let message = if read == 0 {
-                Message::End
-            } else {
-                Message::Chunk(chunk)
-            };
+            let message = if read == 0 { Message::End } else { Message::Chunk(chunk) };
             if out.send(message).is_err() || read == 0 {
                 return Ok(());
             }
@@ -392,34 +337,20 @@ pub(super) fn is_transient(status: u16) -> bool {
 pub(super) fn give_up(url: &str, attempts: u32, failure: Result<String, u16>) -> HubError {
     let url = url.to_owned();
     match failure {
-        Ok(reason) => HubError::Network {
-            url,
-            attempts,
-            reason,
-        },
+        Ok(reason) => HubError::Network { url, attempts, reason },
         Err(429) => HubError::TooManyRequests { url, attempts },
-        Err(status) => HubError::Network {
-            url,
-            attempts,
-            reason: format!("HTTP {status}"),
-        },
+        Err(status) => HubError::Network { url, attempts, reason: format!("HTTP {status}") },
     }
 }
 
 /// How long to wait after the `tries`-th try: what the server asked for, else doubling.
 pub(super) fn wait(retry: &Retry, tries: u32, asked: Option<Duration>) -> Duration {
     let doubled = 2_u32.saturating_pow(tries.saturating_sub(1).min(20));
-    asked
-        .unwrap_or_else(|| retry.first_wait.saturating_mul(doubled))
-        .min(retry.longest_wait)
+    asked.unwrap_or_else(|| retry.first_wait.saturating_mul(doubled)).min(retry.longest_wait)
 }
 
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    header(headers, "retry-after")?
-        .trim()
-        .parse()
-        .ok()
-        .map(Duration::from_secs)
+    header(headers, "retry-after")?.trim().parse().ok().map(Duration::from_secs)
 }
 
 pub(super) fn header(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -436,10 +367,7 @@ pub(super) fn normal_etag(raw: &str) -> &str {
 fn join(base: &str, to: &str) -> Option<String> {
     let to = to.trim();
     let origin_end = base.find("://")? + 3;
-    let path_start = base
-        .get(origin_end..)?
-        .find(['/', '?', '#'])
-        .map_or(base.len(), |at| origin_end + at);
+    let path_start = base.get(origin_end..)?.find(['/', '?', '#']).map_or(base.len(), |at| origin_end + at);
     let lower = to.to_ascii_lowercase();
     let joined = if lower.starts_with("http://") || lower.starts_with("https://") {
         to.to_owned()
@@ -507,20 +435,12 @@ mod tests {
 
     #[test]
     fn waits_double_and_are_bounded() {
-        let retry = Retry {
-            attempts: 3,
-            first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(60),
-        };
+        let retry =
+            Retry { attempts: 3, first_wait: Duration::from_secs(1), longest_wait: Duration::from_secs(60) };
         let seconds =
             |tries, asked: Option<u64>| wait(&retry, tries, asked.map(Duration::from_secs)).as_secs();
         assert_eq!(
-            [
-                seconds(1, None),
-                seconds(2, None),
-                seconds(3, None),
-                seconds(u32::MAX, None)
-            ],
+            [seconds(1, None), seconds(2, None), seconds(3, None), seconds(u32::MAX, None)],
             [1, 2, 4, 60]
         );
         assert_eq!([seconds(1, Some(7)), seconds(1, Some(u64::MAX))], [7, 60]);

@@ -1,11 +1,11 @@
 //! The folders of the cache: finding, linking, listing.
 
-use serde::Serialize;
 use super::download::Cancel;
 use super::error::io_error;
 use super::plan::{Licence, is_model_file};
 use super::{Hub, HubError, HubId, check_file_name};
 use crate::durable::{sync_dir, temporary_beside, write_atomic};
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -61,19 +61,12 @@ pub(super) struct RepoFolder {
 impl RepoFolder {
     pub(super) fn new(cache: &Path, id: &HubId) -> Self {
         let name = id.folder_name();
-        Self {
-            root: cache.join(&name),
-            locks: cache.join(".locks").join(name),
-        }
+        Self { root: cache.join(&name), locks: cache.join(".locks").join(name) }
     }
 
     pub(super) fn create(&self) -> Result<(), HubError> {
-        for folder in [
-            self.blobs(),
-            self.root.join("snapshots"),
-            self.root.join("refs"),
-            self.locks.clone(),
-        ] {
+        for folder in [self.blobs(), self.root.join("snapshots"), self.root.join("refs"), self.locks.clone()]
+        {
             fs::create_dir_all(&folder).map_err(io_error("creating the folder", &folder))?;
         }
         Ok(())
@@ -106,10 +99,7 @@ impl RepoFolder {
         }
         let text = fs::read_to_string(self.root.join("refs").join(revision)).ok()?;
         let commit = text.trim();
-        check_file_name(commit)
-            .is_ok()
-            .then(|| commit.to_owned())
-            .filter(|commit| !commit.contains('/'))
+        check_file_name(commit).is_ok().then(|| commit.to_owned()).filter(|commit| !commit.contains('/'))
     }
 
     /// Notes that `revision` means `commit`.
@@ -148,11 +138,7 @@ impl RepoFolder {
                     cancel.sleep(Duration::from_millis(100))?;
                 }
                 Err(TryLockError::Error(source)) => {
-                    return Err(HubError::Io {
-                        action: "locking",
-                        path,
-                        source,
-                    });
+                    return Err(HubError::Io { action: "locking", path, source });
                 }
             }
         }
@@ -229,12 +215,7 @@ fn missing_files(root: &Path, commit: &str, folder: &Path) -> Vec<String> {
     if let Some(Value::Object(files)) =
         read_json(&root.join("trees").join(format!("{commit}.json"))).map(|mut tree| tree["files"].take())
     {
-        needed.extend(
-            files
-                .keys()
-                .filter(|name| is_model_file(name) && !is_text_for_people(name))
-                .cloned(),
-        );
+        needed.extend(files.keys().filter(|name| is_model_file(name) && !is_text_for_people(name)).cloned());
     }
     // A name that leaves the folder counts as missing: nothing of ours would have written it.
     needed.retain(|name| check_file_name(name).is_err() || !folder.join(name).is_file());
@@ -249,10 +230,7 @@ fn has_weights(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|entries| {
         entries.flatten().any(|entry| {
             let name = entry.file_name();
-            Path::new(&name)
-                .extension()
-                .is_some_and(|ext| ext == "safetensors")
-                && entry.path().is_file()
+            Path::new(&name).extension().is_some_and(|ext| ext == "safetensors") && entry.path().is_file()
         })
     })
 }
@@ -285,11 +263,7 @@ pub(super) fn files_below(folder: &Path) -> Result<Vec<String>, HubError> {
     let mut open = vec![String::new()];
     while let Some(prefix) = open.pop() {
         for name in names(&folder.join(&prefix))? {
-            let name = if prefix.is_empty() {
-                name
-            } else {
-                format!("{prefix}/{name}")
-            };
+            let name = if prefix.is_empty() { name } else { format!("{prefix}/{name}") };
             let path = folder.join(&name);
             if fs::symlink_metadata(&path).is_ok_and(|data| data.is_dir()) {
                 open.push(name);
@@ -311,10 +285,7 @@ impl Hub {
         let repo = RepoFolder::new(&self.config.cache, id);
         let found = repo
             .commit(id.revision())
-            .map(|commit| Snapshot {
-                folder: repo.snapshot(&commit),
-                commit,
-            })
+            .map(|commit| Snapshot { folder: repo.snapshot(&commit), commit })
             .filter(|snapshot| snapshot.folder.is_dir());
         let Some(snapshot) = found else {
             let (id, cache) = (id.clone(), self.config.cache.clone());
@@ -325,14 +296,7 @@ impl Hub {
             });
         };
         let missing = missing_files(repo.root(), &snapshot.commit, &snapshot.folder);
-        if missing.is_empty() {
-            Ok(snapshot)
-        } else {
-            Err(HubError::Incomplete {
-                id: id.clone(),
-                missing,
-            })
-        }
+        if missing.is_empty() { Ok(snapshot) } else { Err(HubError::Incomplete { id: id.clone(), missing }) }
     }
 
     /// The models of the cache, by name and commit, whole or not. A cache that does not exist has none.

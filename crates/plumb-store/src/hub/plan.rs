@@ -29,12 +29,9 @@ impl Licence {
             match value {
                 Value::String(text) => Some(text.clone()),
                 // A model can have several; the list is then what a person has to read.
-                Value::Array(list) if !list.is_empty() => Some(
-                    list.iter()
-                        .filter_map(Value::as_str)
-                        .collect::<Vec<_>>()
-                        .join(", "),
-                ),
+                Value::Array(list) if !list.is_empty() => {
+                    Some(list.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "))
+                }
                 _ => None,
             }
         };
@@ -45,38 +42,22 @@ impl Licence {
                 .find_map(|tag| tag.strip_prefix("license:"))
                 .map(str::to_owned)
         };
-        Self {
-            id: text("license").or_else(tag),
-            name: text("license_name"),
-            link: text("license_link"),
-        }
+        Self { id: text("license").or_else(tag), name: text("license_name"), link: text("license_link") }
     }
 
     /// From the head (YAML between two `---`) of a model's `README.md`: the three plain keys, nothing deeper.
     pub(super) fn of_readme(text: &str) -> Self {
         let head: Vec<&str> = match text.strip_prefix("---") {
-            Some(rest) => rest
-                .lines()
-                .skip(1)
-                .take_while(|line| line.trim_end() != "---")
-                .collect(),
+            Some(rest) => rest.lines().skip(1).take_while(|line| line.trim_end() != "---").collect(),
             None => Vec::new(),
         };
         let value = |key: &str| {
             head.iter().find_map(|line| {
-                let text = line
-                    .strip_prefix(key)?
-                    .strip_prefix(':')?
-                    .trim()
-                    .trim_matches(['"', '\'']);
+                let text = line.strip_prefix(key)?.strip_prefix(':')?.trim().trim_matches(['"', '\'']);
                 (!text.is_empty()).then(|| text.to_owned())
             })
         };
-        Self {
-            id: value("license"),
-            name: value("license_name"),
-            link: value("license_link"),
-        }
+        Self { id: value("license"), name: value("license_name"), link: value("license_link") }
     }
 }
 
@@ -131,17 +112,13 @@ impl DownloadPlan {
     /// Size of the model's files, in bytes.
     #[must_use]
     pub fn total_bytes(&self) -> u64 {
-        self.files
-            .iter()
-            .fold(0, |sum, file| sum.saturating_add(file.bytes))
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// Bytes that remain to be fetched.
     #[must_use]
     pub fn remaining_bytes(&self) -> u64 {
-        self.files.iter().fold(0, |sum, file| {
-            sum.saturating_add(file.bytes.saturating_sub(file.present))
-        })
+        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes.saturating_sub(file.present)))
     }
 }
 
@@ -179,51 +156,30 @@ impl Hub {
     /// name is hostile.
     pub fn info(&self, id: &HubId) -> Result<ModelInfo, HubError> {
         if self.config.offline {
-            return Err(HubError::Offline {
-                id: id.clone(),
-                cache: self.config.cache.clone(),
-            });
+            return Err(HubError::Offline { id: id.clone(), cache: self.config.cache.clone() });
         }
         let url = self.client.info_url(id.repo(), id.revision());
         let info = self.client.json(&url, &Cancel::default(), |status, headers| {
             refused(id, &format!("model {id}"), &url, status, headers)
         })?;
-        let bad = |reason: &str| HubError::BadAnswer {
-            url: url.clone(),
-            reason: reason.to_owned(),
-        };
-        let commit = info["sha"]
-            .as_str()
-            .ok_or_else(|| bad("it names no commit (sha)"))?
-            .to_owned();
+        let bad = |reason: &str| HubError::BadAnswer { url: url.clone(), reason: reason.to_owned() };
+        let commit = info["sha"].as_str().ok_or_else(|| bad("it names no commit (sha)"))?.to_owned();
         if !is_commit(&commit) {
             return Err(bad("its commit (sha) is no 40 hexadecimal digits"));
         }
-        let siblings = info["siblings"]
-            .as_array()
-            .ok_or_else(|| bad("it lists no files (siblings)"))?;
+        let siblings = info["siblings"].as_array().ok_or_else(|| bad("it lists no files (siblings)"))?;
         let mut files = Vec::new();
         for sibling in siblings {
-            let name = sibling["rfilename"]
-                .as_str()
-                .ok_or_else(|| bad("a listed file has no name (rfilename)"))?;
+            let name =
+                sibling["rfilename"].as_str().ok_or_else(|| bad("a listed file has no name (rfilename)"))?;
             if let Err(reason) = check_file_name(name) {
-                return Err(HubError::UnsafeFileName {
-                    id: id.clone(),
-                    name: name.to_owned(),
-                    reason,
-                });
+                return Err(HubError::UnsafeFileName { id: id.clone(), name: name.to_owned(), reason });
             }
             let sha256 = sibling["lfs"]["sha256"].as_str().map(str::to_owned);
             files.push((name.to_owned(), sibling["size"].as_u64(), sha256));
         }
         let gated = matches!(&info["gated"], Value::String(_) | Value::Bool(true));
-        Ok(ModelInfo {
-            commit,
-            licence: Licence::of_card(&info),
-            gated,
-            files,
-        })
+        Ok(ModelInfo { commit, licence: Licence::of_card(&info), gated, files })
     }
 
     /// Finds out what a download of `id` would fetch; nothing of the model itself is fetched.
@@ -232,23 +188,13 @@ impl Hub {
     /// As [`Hub::info`]; the repository has no `config.json` or no safetensors; the hub contradicts itself.
     pub fn plan(&self, id: &HubId) -> Result<DownloadPlan, HubError> {
         let info = self.info(id)?;
-        let mut wanted: Vec<_> = info
-            .files
-            .iter()
-            .filter(|(name, ..)| is_model_file(name))
-            .collect();
+        let mut wanted: Vec<_> = info.files.iter().filter(|(name, ..)| is_model_file(name)).collect();
         let has = |test: &dyn Fn(&str) -> bool| wanted.iter().any(|(name, ..)| test(name));
         if !has(&|name| name == "config.json") {
-            return Err(HubError::NoModelFiles {
-                id: id.clone(),
-                what: "config.json",
-            });
+            return Err(HubError::NoModelFiles { id: id.clone(), what: "config.json" });
         }
         if !has(&|name| name.ends_with(".safetensors")) {
-            return Err(HubError::NoModelFiles {
-                id: id.clone(),
-                what: "*.safetensors file",
-            });
+            return Err(HubError::NoModelFiles { id: id.clone(), what: "*.safetensors file" });
         }
         // Weights last: a snapshot that has its weights has the small files too.
         wanted.sort_by_key(|(name, ..)| (name.ends_with(".safetensors"), name.as_str()));
@@ -269,28 +215,17 @@ impl Hub {
                 }
                 other => other?,
             };
-            let bad = |reason: String| HubError::BadAnswer {
-                url: url.clone(),
-                reason,
-            };
+            let bad = |reason: String| HubError::BadAnswer { url: url.clone(), reason };
             if meta.commit != info.commit {
-                return Err(bad(format!(
-                    "asked for commit {}, it serves {}",
-                    info.commit, meta.commit
-                )));
+                return Err(bad(format!("asked for commit {}, it serves {}", info.commit, meta.commit)));
             }
-            let bytes = meta
-                .size
-                .or(*listed_size)
-                .ok_or_else(|| bad("it tells no size for the file".to_owned()))?;
+            let bytes =
+                meta.size.or(*listed_size).ok_or_else(|| bad("it tells no size for the file".to_owned()))?;
             if let Some(listed) = listed_size.filter(|listed| *listed != bytes) {
                 return Err(bad(format!("the list says {listed} bytes, the file {bytes}")));
             }
             if let Some(sha) = listed_sha.as_ref().filter(|sha| **sha != meta.etag) {
-                return Err(bad(format!(
-                    "the list says SHA-256 {sha}, the file {}",
-                    meta.etag
-                )));
+                return Err(bad(format!("the list says SHA-256 {sha}, the file {}", meta.etag)));
             }
             if Kind::of(&meta.etag) == Kind::Opaque {
                 tracing::warn!(%name, etag = meta.etag, "the server's etag is no hash: only the length is checked");
@@ -308,12 +243,7 @@ impl Hub {
                 direct: meta.direct,
             });
         }
-        Ok(DownloadPlan {
-            id: id.clone(),
-            commit: info.commit,
-            licence: info.licence,
-            files,
-        })
+        Ok(DownloadPlan { id: id.clone(), commit: info.commit, licence: info.licence, files })
     }
 }
 
@@ -321,20 +251,9 @@ impl Hub {
 pub(super) fn refused(id: &HubId, what: &str, url: &str, status: u16, headers: &HeaderMap) -> HubError {
     let message = header(headers, "x-error-message").map(|text| text.chars().take(300).collect());
     match status {
-        401 | 403 => HubError::Gated {
-            id: id.clone(),
-            status,
-            message,
-        },
-        404 => HubError::NotFound {
-            what: what.to_owned(),
-            message,
-        },
-        _ => HubError::Status {
-            url: url.to_owned(),
-            status,
-            message,
-        },
+        401 | 403 => HubError::Gated { id: id.clone(), status, message },
+        404 => HubError::NotFound { what: what.to_owned(), message },
+        _ => HubError::Status { url: url.to_owned(), status, message },
     }
 }
 
@@ -353,13 +272,9 @@ mod tests {
         ] {
             assert!(is_model_file(name), "{name}");
         }
-        for name in [
-            "onnx/model.safetensors",
-            "pytorch_model.bin",
-            ".gitattributes",
-            "training_args.bin",
-            "a.py",
-        ] {
+        for name in
+            ["onnx/model.safetensors", "pytorch_model.bin", ".gitattributes", "training_args.bin", "a.py"]
+        {
             assert!(!is_model_file(name), "{name}");
         }
     }
@@ -370,10 +285,7 @@ mod tests {
             &json!({"cardData": {"license": "other", "license_name": "x-1", "license_link": "L"}}),
         );
         assert_eq!(card.to_string(), "x-1 (L)");
-        assert_eq!(
-            Licence::of_card(&json!({"tags": ["a", "license:mit"]})).to_string(),
-            "mit"
-        );
+        assert_eq!(Licence::of_card(&json!({"tags": ["a", "license:mit"]})).to_string(), "mit");
         assert_eq!(
             Licence::of_card(&json!({"cardData": {"license": ["mit", "gpl"]}})).to_string(),
             "mit, gpl"

@@ -23,15 +23,8 @@ impl ModelRef {
     /// The text is neither a path nor a valid `org/name[@revision]`.
     pub fn parse(text: &str) -> Result<Self, HubError> {
         if text.is_empty() || text.contains('\0') {
-            let reason = if text.is_empty() {
-                "it is empty"
-            } else {
-                "it contains a NUL"
-            };
-            return Err(HubError::BadReference {
-                text: text.to_owned(),
-                reason: reason.to_owned(),
-            });
+            let reason = if text.is_empty() { "it is empty" } else { "it contains a NUL" };
+            return Err(HubError::BadReference { text: text.to_owned(), reason: reason.to_owned() });
         }
         let path = Path::new(text);
         if path.is_dir() {
@@ -46,11 +39,7 @@ impl ModelRef {
             || text.starts_with(['.', '~'])
             || text.contains('\\')
             || text.as_bytes().get(1) == Some(&b':');
-        if looks_like_a_path {
-            Ok(Self::Local(path.to_path_buf()))
-        } else {
-            text.parse().map(Self::Hub)
-        }
+        if looks_like_a_path { Ok(Self::Local(path.to_path_buf())) } else { text.parse().map(Self::Hub) }
     }
 }
 
@@ -107,24 +96,16 @@ impl FromStr for HubId {
     type Err = HubError;
 
     fn from_str(text: &str) -> Result<Self, HubError> {
-        let bad = |reason: &str| HubError::BadReference {
-            text: text.to_owned(),
-            reason: reason.to_owned(),
-        };
+        let bad = |reason: &str| HubError::BadReference { text: text.to_owned(), reason: reason.to_owned() };
         let (repo, revision) = text.split_once('@').unwrap_or((text, "main"));
-        let (org, name) = repo
-            .split_once('/')
-            .ok_or_else(|| bad("it has no organisation and no such folder exists"))?;
+        let (org, name) =
+            repo.split_once('/').ok_or_else(|| bad("it has no organisation and no such folder exists"))?;
         // The rules of huggingface_hub/utils/_validators.py.
         if repo.len() > 96 {
             return Err(bad("it is longer than 96 characters"));
         }
         for part in [org, name] {
-            if part.is_empty()
-                || !part
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
-            {
+            if part.is_empty() || !part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
                 return Err(bad("organisation and name are letters, digits, '-', '_' and '.'"));
             }
             if part.starts_with(['-', '.']) || part.ends_with(['-', '.']) {
@@ -138,17 +119,11 @@ impl FromStr for HubId {
         if let Err(reason) = check_file_name(revision) {
             return Err(bad(&format!("its revision is not usable: {reason}")));
         }
-        if revision.len() > 255
-            || revision
-                .bytes()
-                .any(|b| b.is_ascii_whitespace() || b"~^?*[".contains(&b))
+        if revision.len() > 255 || revision.bytes().any(|b| b.is_ascii_whitespace() || b"~^?*[".contains(&b))
         {
             return Err(bad("no git revision has such a name"));
         }
-        Ok(Self {
-            repo: repo.to_owned(),
-            revision: revision.to_owned(),
-        })
+        Ok(Self { repo: repo.to_owned(), revision: revision.to_owned() })
     }
 }
 
@@ -168,11 +143,7 @@ impl From<HubId> for String {
 impl fmt::Display for HubId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.repo)?;
-        if self.revision == "main" {
-            Ok(())
-        } else {
-            write!(f, "@{}", self.revision)
-        }
+        if self.revision == "main" { Ok(()) } else { write!(f, "@{}", self.revision) }
     }
 }
 
@@ -199,10 +170,7 @@ pub fn check_file_name(name: &str) -> Result<(), &'static str> {
     if name.contains(':') {
         return Err("it contains a colon, which names a drive or a stream on Windows");
     }
-    if name
-        .split('/')
-        .any(|part| part == ".." || part == "." || part.is_empty())
-    {
+    if name.split('/').any(|part| part == ".." || part == "." || part.is_empty()) {
         return Err("it has an empty, '.' or '..' part");
     }
     Ok(())
@@ -220,19 +188,9 @@ mod tests {
             _ => None,
         };
         assert_eq!(hub("org/na.me-1"), Some(("org/na.me-1".into(), "main".into())));
-        assert_eq!(
-            hub("org/name@refs/pr/3"),
-            Some(("org/name".into(), "refs/pr/3".into()))
-        );
+        assert_eq!(hub("org/name@refs/pr/3"), Some(("org/name".into(), "refs/pr/3".into())));
         let folder = tempfile::tempdir().unwrap();
-        for path in [
-            folder.path().to_str().unwrap(),
-            "./model",
-            "/no/where",
-            "C:\\m",
-            "~x/y",
-            "../m",
-        ] {
+        for path in [folder.path().to_str().unwrap(), "./model", "/no/where", "C:\\m", "~x/y", "../m"] {
             assert!(matches!(ModelRef::parse(path), Ok(ModelRef::Local(_))), "{path}");
         }
     }
@@ -279,30 +237,12 @@ mod tests {
 
     #[test]
     fn hostile_file_names_are_refused() {
-        for name in [
-            "",
-            "../x",
-            "a/../x",
-            "/etc/passwd",
-            "a\\b",
-            "a\0b",
-            "a//b",
-            "./a",
-            "a/",
-            "C:x",
-            "a\nb",
-            "x/..",
-        ] {
+        for name in
+            ["", "../x", "a/../x", "/etc/passwd", "a\\b", "a\0b", "a//b", "./a", "a/", "C:x", "a\nb", "x/.."]
+        {
             assert!(check_file_name(name).is_err(), "{name:?}");
         }
-        for name in [
-            "config.json",
-            "a/b.txt",
-            "..a",
-            "a..b",
-            ".gitattributes",
-            "mödel.json",
-        ] {
+        for name in ["config.json", "a/b.txt", "..a", "a..b", ".gitattributes", "mödel.json"] {
             assert!(check_file_name(name).is_ok(), "{name:?}");
         }
     }

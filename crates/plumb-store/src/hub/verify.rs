@@ -1,11 +1,11 @@
 //! Hashing again what is on the disk.
 
-use serde::Serialize;
 use super::digest::{Hasher, Kind};
 use super::download::{Cancel, Meter};
 use super::error::io_error;
 use super::layout::{RepoFolder, files_below};
 use super::{Hub, HubError, ModelRef, Progress};
+use serde::Serialize;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -28,9 +28,7 @@ impl FileCheck {
     /// Whether the file differs from what it should be.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
-        self.expected
-            .as_ref()
-            .is_some_and(|expected| *expected != self.found)
+        self.expected.as_ref().is_some_and(|expected| *expected != self.found)
     }
 }
 
@@ -69,38 +67,24 @@ impl Hub {
             ModelRef::Local(_) => None,
         };
         let names = files_below(&folder)?;
-        let sizes: Vec<u64> = names
-            .iter()
-            .map(|name| fs::metadata(folder.join(name)).map_or(0, |data| data.len()))
-            .collect();
+        let sizes: Vec<u64> =
+            names.iter().map(|name| fs::metadata(folder.join(name)).map_or(0, |data| data.len())).collect();
         let total = sizes.iter().fold(0, |sum: u64, size| sum.saturating_add(*size));
         let mut meter = Meter::new(total, 0, progress);
         let mut files = Vec::new();
         for (name, bytes) in names.into_iter().zip(sizes) {
             let path = folder.join(&name);
-            let etag = fs::read_link(&path)
-                .ok()
-                .and_then(|to| Some(to.file_name()?.to_str()?.to_owned()));
+            let etag = fs::read_link(&path).ok().and_then(|to| Some(to.file_name()?.to_str()?.to_owned()));
             meter.file(&name, bytes, 0);
             let check = match (&repo, etag.filter(|etag| Kind::of(etag) != Kind::Opaque)) {
                 (Some(_), Some(etag)) => {
                     let found = hash(&path, Kind::of(&etag), bytes, &mut meter, cancel)?;
-                    FileCheck {
-                        name,
-                        bytes,
-                        expected: Some(etag),
-                        found,
-                    }
+                    FileCheck { name, bytes, expected: Some(etag), found }
                 }
                 (Some(repo), None) => copied(repo, &path, name, bytes, &mut meter, cancel)?,
                 (None, _) => {
                     let found = hash(&path, Kind::Sha256, bytes, &mut meter, cancel)?;
-                    FileCheck {
-                        name,
-                        bytes,
-                        expected: None,
-                        found,
-                    }
+                    FileCheck { name, bytes, expected: None, found }
                 }
             };
             files.push(check);
@@ -120,21 +104,11 @@ fn copied(
 ) -> Result<FileCheck, HubError> {
     let git = hash(path, Kind::Git, bytes, meter, cancel)?;
     if repo.blob(&git).exists() {
-        return Ok(FileCheck {
-            name,
-            bytes,
-            expected: Some(git.clone()),
-            found: git,
-        });
+        return Ok(FileCheck { name, bytes, expected: Some(git.clone()), found: git });
     }
     let found = hash(path, Kind::Sha256, bytes, meter, cancel)?;
     let expected = repo.blob(&found).exists().then(|| found.clone());
-    Ok(FileCheck {
-        name,
-        bytes,
-        expected,
-        found,
-    })
+    Ok(FileCheck { name, bytes, expected, found })
 }
 
 fn hash(

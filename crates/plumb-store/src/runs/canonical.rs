@@ -147,10 +147,7 @@ mod tests {
             p: f32,
             answer: String,
         }
-        let record = Record {
-            p: 0.1,
-            answer: "a\nb\r\u{2028}é".to_owned(),
-        };
+        let record = Record { p: 0.1, answer: "a\nb\r\u{2028}é".to_owned() };
         let line = canonical_line(&record).unwrap();
         assert_eq!(line, "{\"answer\":\"a\\nb\\r\u{2028}é\",\"p\":0.1}");
         assert_eq!(serde_json::from_str::<Record>(&line).unwrap(), record);
@@ -158,17 +155,7 @@ mod tests {
 
     #[test]
     fn what_is_no_compact_json_is_refused() {
-        for text in [
-            "",
-            "{",
-            "[1,",
-            "{\"a\"}",
-            "{\"a\":}",
-            "[1]]",
-            "\"abc",
-            "{\"a\":1,}",
-            "\"\\",
-        ] {
+        for text in ["", "{", "[1,", "{\"a\"}", "{\"a\":}", "[1]]", "\"abc", "{\"a\":1,}", "\"\\"] {
             assert!(sort_keys(text).is_none(), "{text}");
         }
         assert!(sort_keys(&format!("{}{}", "[".repeat(5000), "]".repeat(5000))).is_none());
@@ -180,9 +167,7 @@ mod tests {
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
             "\\PC{0,12}".prop_map(Value::from),
-            any::<f32>()
-                .prop_filter("finite", |f| f.is_finite())
-                .prop_map(|f| json!(f)),
+            any::<f32>().prop_filter("finite", |f| f.is_finite()).prop_map(|f| json!(f)),
         ];
         leaf.prop_recursive(4, 40, 5, |inner| {
             prop_oneof![

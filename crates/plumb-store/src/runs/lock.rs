@@ -25,20 +25,11 @@ impl RunLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&pid_path)
-                    .ok()
-                    .and_then(|text| text.trim().parse().ok());
-                return Err(RunError::Locked {
-                    path: folder.to_path_buf(),
-                    pid,
-                });
+                let pid = fs::read_to_string(&pid_path).ok().and_then(|text| text.trim().parse().ok());
+                return Err(RunError::Locked { path: folder.to_path_buf(), pid });
             }
             Err(TryLockError::Error(source)) => {
-                return Err(RunError::Io {
-                    action: "locking",
-                    path,
-                    source,
-                });
+                return Err(RunError::Io { action: "locking", path, source });
             }
         }
         // Only for the message of the other process: a run works without it.

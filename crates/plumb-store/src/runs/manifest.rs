@@ -16,11 +16,7 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} should be {} but the run has {}",
-            self.field, self.expected, self.found
-        )
+        write!(f, "{} should be {} but the run has {}", self.field, self.expected, self.found)
     }
 }
 
@@ -38,11 +34,7 @@ fn walk(path: &str, expected: Option<&Value>, found: Option<&Value>, out: &mut V
         (Some(Value::Object(a)), Some(Value::Object(b))) => {
             let only_found = b.keys().filter(|key| !a.contains_key(*key));
             for key in a.keys().chain(only_found) {
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 walk(&path, a.get(key), b.get(key), out);
             }
         }
@@ -53,11 +45,7 @@ fn walk(path: &str, expected: Option<&Value>, found: Option<&Value>, out: &mut V
         }
         _ if expected == found => {}
         _ => out.push(Difference {
-            field: if path.is_empty() {
-                "the manifest".to_owned()
-            } else {
-                path.to_owned()
-            },
+            field: if path.is_empty() { "the manifest".to_owned() } else { path.to_owned() },
             expected: text(expected),
             found: text(found),
         }),
@@ -70,11 +58,7 @@ fn text(value: Option<&Value>) -> String {
     };
     let full = value.to_string();
     // A whole sub-object in a sentence helps nobody; its beginning tells which it is.
-    if full.chars().count() > 120 {
-        full.chars().take(119).chain(['…']).collect()
-    } else {
-        full
-    }
+    if full.chars().count() > 120 { full.chars().take(119).chain(['…']).collect() } else { full }
 }
 
 #[cfg(test)]
@@ -86,10 +70,7 @@ mod tests {
     fn names_each_leaf_with_its_path() {
         let wanted = json!({"model": {"sha": "a", "n": 1}, "files": ["x", "y"], "seed": 1});
         let stored = json!({"files": ["x", "z", "w"], "model": {"sha": "b", "n": 1}, "extra": null});
-        let fields: Vec<String> = differences(&wanted, &stored)
-            .iter()
-            .map(ToString::to_string)
-            .collect();
+        let fields: Vec<String> = differences(&wanted, &stored).iter().map(ToString::to_string).collect();
         assert_eq!(
             fields,
             [

@@ -33,11 +33,7 @@ pub const LOCK_FILE: &str = "run.lock";
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("{action} {path} failed: {source}", path = path.display())]
-    Io {
-        action: &'static str,
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{} already holds a run; resume it, or choose another folder", .0.display())]
     AlreadyExists(PathBuf),
     #[error("{} is not a run folder: it has no {MANIFEST_FILE}", .0.display())]
@@ -50,27 +46,17 @@ pub enum RunError {
     )]
     Locked { path: PathBuf, pid: Option<u32> },
     #[error("the manifest {} cannot be read: {source}", path.display())]
-    BadManifest {
-        path: PathBuf,
-        source: serde_json::Error,
-    },
+    BadManifest { path: PathBuf, source: serde_json::Error },
     #[error(
         "the run {} was made with other settings, so its records cannot be continued: {}; use the same settings or a \
          new folder", path.display(), list(differences)
     )]
-    ManifestMismatch {
-        path: PathBuf,
-        differences: Vec<Difference>,
-    },
+    ManifestMismatch { path: PathBuf, differences: Vec<Difference> },
     #[error(
         "{}, line {line}: this record is damaged ({reason}); only an unfinished last line can be repaired, so restore \
          the file or start the run in a new folder", path.display()
     )]
-    Corrupt {
-        path: PathBuf,
-        line: u64,
-        reason: String,
-    },
+    Corrupt { path: PathBuf, line: u64, reason: String },
     #[error("{} is not an ordinary file, so it cannot hold the records of a run", .0.display())]
     NotAFile(PathBuf),
     #[error("record {index} cannot be written as JSON: {reason}")]
@@ -87,11 +73,7 @@ fn holder(pid: Option<u32>) -> String {
 }
 
 fn list(differences: &[Difference]) -> String {
-    differences
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn io_error(action: &'static str, path: &std::path::Path) -> impl FnOnce(io::Error) -> RunError {

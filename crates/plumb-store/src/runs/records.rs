@@ -63,10 +63,8 @@ impl Run {
         if manifest_path.exists() {
             return Err(RunError::AlreadyExists(folder.to_path_buf()));
         }
-        let mut text = serde_json::to_string_pretty(manifest).map_err(|source| RunError::BadManifest {
-            path: manifest_path.clone(),
-            source,
-        })?;
+        let mut text = serde_json::to_string_pretty(manifest)
+            .map_err(|source| RunError::BadManifest { path: manifest_path.clone(), source })?;
         text.push('\n');
         write_atomic(&manifest_path, text.as_bytes()).map_err(io_error("writing", &manifest_path))?;
         if let Some(parent) = folder.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -94,10 +92,7 @@ impl Run {
         // Through text, as the stored one went: a float is then rounded alike on both sides.
         let mut wanted: Value = serde_json::to_string(expected)
             .and_then(|text| serde_json::from_str(&text))
-            .map_err(|source| RunError::BadManifest {
-                path: manifest_path.clone(),
-                source,
-            })?;
+            .map_err(|source| RunError::BadManifest { path: manifest_path.clone(), source })?;
         for side in [&mut found, &mut wanted] {
             if let Value::Object(fields) = side {
                 fields.retain(|key, _| !ignored.contains(&key.as_str()));
@@ -105,21 +100,14 @@ impl Run {
         }
         let differences = differences(&wanted, &found);
         if !differences.is_empty() {
-            return Err(RunError::ManifestMismatch {
-                path: manifest_path,
-                differences,
-            });
+            return Err(RunError::ManifestMismatch { path: manifest_path, differences });
         }
         let path = folder.join(RECORDS_FILE);
         let scan = scan::<T>(&path)?;
         if scan.torn_bytes > 0 {
             tracing::warn!(path = %path.display(), bytes = scan.torn_bytes, "an unfinished last record was cut off");
-            let file = OpenOptions::new()
-                .write(true)
-                .open(&path)
-                .map_err(io_error("opening", &path))?;
-            file.set_len(scan.length)
-                .map_err(io_error("cutting the unfinished record off", &path))?;
+            let file = OpenOptions::new().write(true).open(&path).map_err(io_error("opening", &path))?;
+            file.set_len(scan.length).map_err(io_error("cutting the unfinished record off", &path))?;
             file.sync_all().map_err(io_error("syncing", &path))?;
         }
         let count = scan.records.len() as u64;
@@ -145,11 +133,8 @@ impl Run {
     fn open(folder: &Path, lock: RunLock, length: u64, count: u64) -> Result<Self, RunError> {
         let path = folder.join(RECORDS_FILE);
         let existed = path.exists();
-        let file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(io_error("opening", &path))?;
+        let file =
+            OpenOptions::new().create(true).append(true).open(&path).map_err(io_error("opening", &path))?;
         if !existed {
             sync_dir(folder).map_err(io_error("syncing the folder", folder))?;
         }
@@ -196,21 +181,15 @@ impl Run {
             return Err(RunError::Poisoned(self.path.clone()));
         }
         let index = self.count;
-        let refuse = |error: serde_json::Error| RunError::NotSerialisable {
-            index,
-            reason: error.to_string(),
-        };
+        let refuse =
+            |error: serde_json::Error| RunError::NotSerialisable { index, reason: error.to_string() };
         let mut line = canonical_line(record).map_err(refuse)?;
         // A line that no reader opens would make the run impossible to resume; better to say so now.
         serde_json::from_str::<T>(&line).map_err(refuse)?;
         line.push('\n');
         if let Err(source) = self.file.write_all(line.as_bytes()) {
             self.poisoned = self.file.set_len(self.length).is_err();
-            return Err(RunError::Io {
-                action: "appending a record to",
-                path: self.path.clone(),
-                source,
-            });
+            return Err(RunError::Io { action: "appending a record to", path: self.path.clone(), source });
         }
         self.length += line.len() as u64;
         self.count += 1;
@@ -233,11 +212,7 @@ impl Run {
         if self.unsynced > 0 {
             if let Err(source) = self.file.sync_data() {
                 self.poisoned = true;
-                return Err(RunError::Io {
-                    action: "syncing",
-                    path: self.path.clone(),
-                    source,
-                });
+                return Err(RunError::Io { action: "syncing", path: self.path.clone(), source });
             }
             self.unsynced = 0;
         }
@@ -269,11 +244,7 @@ struct Scan<T> {
 
 /// Reads every whole line. A missing file is an empty one: a kill can fall between the manifest and the first record.
 fn scan<T: DeserializeOwned>(path: &Path) -> Result<Scan<T>, RunError> {
-    let mut scan = Scan {
-        records: Vec::new(),
-        length: 0,
-        torn_bytes: 0,
-    };
+    let mut scan = Scan { records: Vec::new(), length: 0, torn_bytes: 0 };
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(scan),
@@ -286,11 +257,7 @@ fn scan<T: DeserializeOwned>(path: &Path) -> Result<Scan<T>, RunError> {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
-        let corrupt = |reason: String| RunError::Corrupt {
-            path: path.to_path_buf(),
-            line: number,
-            reason,
-        };
+        let corrupt = |reason: String| RunError::Corrupt { path: path.to_path_buf(), line: number, reason };
         let read = (&mut reader)
             .take(MAX_LINE_BYTES)
             .read_until(b'\n', &mut line)

@@ -19,22 +19,13 @@ fn wrong_bytes_are_an_error_and_are_discarded() {
             Some(reply)
         });
         let error = get(&hub(&cache, &server)).unwrap_err();
-        assert!(
-            matches!(&error, HubError::WrongHash { file, .. } if file == name),
-            "{error}"
-        );
+        assert!(matches!(&error, HubError::WrongHash { file, .. } if file == name), "{error}");
         let tag = etag(name, server.files.get(name));
         assert!(error.to_string().contains(&tag), "{error}");
         for left in [tag.clone(), format!("{tag}.incomplete")] {
             assert!(!repo_folder(&cache).join("blobs").join(left).exists());
         }
-        assert!(
-            !repo_folder(&cache)
-                .join("snapshots")
-                .join(COMMIT)
-                .join(name)
-                .exists()
-        );
+        assert!(!repo_folder(&cache).join("snapshots").join(COMMIT).join(name).exists());
         assert!(!repo_folder(&cache).join("refs/main").exists());
     }
 }
@@ -73,10 +64,7 @@ fn an_endless_body_is_stopped() {
     let error = get(&hub(&cache, &server)).unwrap_err();
     assert!(matches!(error, HubError::WrongLength { .. }), "{error}");
     thread::sleep(Duration::from_millis(100));
-    assert!(
-        server.gets(WEIGHTS)[0].sent < 40 * SIZE,
-        "the connection was closed"
-    );
+    assert!(server.gets(WEIGHTS)[0].sent < 40 * SIZE, "the connection was closed");
     assert!(!unfinished(&cache, &server.files).exists());
 }
 
@@ -84,63 +72,26 @@ fn an_endless_body_is_stopped() {
 fn refusals_are_named() {
     type Is = fn(&HubError) -> bool;
     let cases: [(u16, &str, Is, &str); 4] = [
-        (
-            404,
-            "/api/",
-            |e| matches!(e, HubError::NotFound { .. }),
-            "check the name and the revision",
-        ),
-        (
-            401,
-            "/api/",
-            |e| matches!(e, HubError::Gated { status: 401, .. }),
-            "accept its licence",
-        ),
-        (
-            403,
-            "/resolve/",
-            |e| matches!(e, HubError::Gated { status: 403, .. }),
-            "HF_TOKEN",
-        ),
-        (
-            418,
-            "/resolve/",
-            |e| matches!(e, HubError::Status { status: 418, .. }),
-            "418",
-        ),
+        (404, "/api/", |e| matches!(e, HubError::NotFound { .. }), "check the name and the revision"),
+        (401, "/api/", |e| matches!(e, HubError::Gated { status: 401, .. }), "accept its licence"),
+        (403, "/resolve/", |e| matches!(e, HubError::Gated { status: 403, .. }), "HF_TOKEN"),
+        (418, "/resolve/", |e| matches!(e, HubError::Status { status: 418, .. }), "418"),
     ];
     for (status, part, is, says) in cases {
         let cache = tempfile::tempdir().unwrap();
         let server = Server::start(Files::model(10), move |request, _| {
-            request
-                .path
-                .contains(part)
-                .then(|| Reply::status(status).with("X-Error-Message", "Ask for it"))
+            request.path.contains(part).then(|| Reply::status(status).with("X-Error-Message", "Ask for it"))
         });
         let error = get(&hub(&cache, &server)).unwrap_err();
         let text = error.to_string();
-        assert!(
-            is(&error) && text.contains(says) && text.contains("Ask for it"),
-            "{text}"
-        );
-        assert_eq!(
-            server
-                .seen()
-                .iter()
-                .filter(|seen| seen.path.contains(part))
-                .count(),
-            1,
-            "no second try"
-        );
+        assert!(is(&error) && text.contains(says) && text.contains("Ask for it"), "{text}");
+        assert_eq!(server.seen().iter().filter(|seen| seen.path.contains(part)).count(), 1, "no second try");
     }
     // A file that is listed and not there: an optional one is passed over, the weights are not.
     for (name, fatal) in [("tokenizer.json", false), (WEIGHTS, true)] {
         let cache = tempfile::tempdir().unwrap();
         let server = Server::start(Files::model(10), move |request, _| {
-            request
-                .path
-                .ends_with(&format!("/{name}"))
-                .then(|| Reply::status(404))
+            request.path.ends_with(&format!("/{name}")).then(|| Reply::status(404))
         });
         assert_eq!(get(&hub(&cache, &server)).is_err(), fatal, "{name}");
     }
@@ -172,11 +123,7 @@ fn the_token_goes_to_the_hub_and_to_nobody_else() {
         get(&hub).unwrap();
         assert_whole(&cache, &hub_server.files);
         for request in hub_server.seen() {
-            assert_eq!(
-                request.header("authorization"),
-                Some("Bearer hf_secret"),
-                "{request:?}"
-            );
+            assert_eq!(request.header("authorization"), Some("Bearer hf_secret"), "{request:?}");
         }
         let stored = storage.seen();
         assert_eq!(
@@ -184,10 +131,7 @@ fn the_token_goes_to_the_hub_and_to_nobody_else() {
             ["GET"],
             "no HEAD leaves the hub"
         );
-        assert!(
-            stored.iter().all(|seen| seen.header("authorization").is_none()),
-            "{stored:?}"
-        );
+        assert!(stored.iter().all(|seen| seen.header("authorization").is_none()), "{stored:?}");
     }
 }
 
@@ -196,10 +140,7 @@ fn redirects_to_nowhere_are_refused() {
     for to in ["ftp://x/y", "", "/acme/tiny-vlm/resolve/loop"] {
         let cache = tempfile::tempdir().unwrap();
         let server = Server::start(Files::model(10), move |request, _| {
-            request
-                .path
-                .contains("/resolve/")
-                .then(|| Reply::status(302).with("Location", to))
+            request.path.contains("/resolve/").then(|| Reply::status(302).with("Location", to))
         });
         let error = get(&hub(&cache, &server)).unwrap_err();
         assert!(matches!(error, HubError::BadRedirect { .. }), "{error}");
@@ -220,18 +161,13 @@ fn hostile_file_names_are_refused_before_anything_is_written() {
         files.0.insert(name.to_owned(), b"x".to_vec());
         let server = Server::honest(files);
         let error = get(&hub(&cache, &server)).unwrap_err();
-        assert!(
-            matches!(&error, HubError::UnsafeFileName { name: found, .. } if found == name),
-            "{error}"
-        );
+        assert!(matches!(&error, HubError::UnsafeFileName { name: found, .. } if found == name), "{error}");
         assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0);
     }
     // An etag becomes a file name too.
     let cache = tempfile::tempdir().unwrap();
     let server = Server::start(Files::model(10), |request, _| {
-        let evil = Reply::status(200)
-            .with("X-Repo-Commit", COMMIT)
-            .with("ETag", "\"../../evil\"");
+        let evil = Reply::status(200).with("X-Repo-Commit", COMMIT).with("ETag", "\"../../evil\"");
         (request.method == "HEAD").then_some(evil)
     });
     let error = get(&hub(&cache, &server)).unwrap_err();
@@ -243,11 +179,7 @@ fn answers_that_are_no_hubs_are_named() {
     for body in ["<html>", "{}", "{\"sha\":\"main\",\"siblings\":[]}", "[1]"] {
         let cache = tempfile::tempdir().unwrap();
         let server = Server::start(Files::model(10), move |_, _| {
-            Some(Reply {
-                status: 200,
-                body: body.into(),
-                ..Reply::default()
-            })
+            Some(Reply { status: 200, body: body.into(), ..Reply::default() })
         });
         let error = get(&hub(&cache, &server)).unwrap_err();
         assert!(matches!(error, HubError::BadAnswer { .. }), "{error}");

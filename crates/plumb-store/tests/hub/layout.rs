@@ -26,18 +26,9 @@ fn the_layout_is_that_of_the_python_client() {
     for name in names {
         let tag = etag(&name, server.files.get(&name));
         #[cfg(unix)]
-        assert_eq!(
-            fs::read_link(folder.join(&name)).unwrap(),
-            Path::new("../../blobs").join(&tag)
-        );
+        assert_eq!(fs::read_link(folder.join(&name)).unwrap(), Path::new("../../blobs").join(&tag));
         assert!(repo.join("blobs").join(&tag).is_file());
-        assert!(
-            cache
-                .path()
-                .join(".locks/models--acme--tiny-vlm")
-                .join(format!("{tag}.lock"))
-                .exists()
-        );
+        assert!(cache.path().join(".locks/models--acme--tiny-vlm").join(format!("{tag}.lock")).exists());
     }
     assert_whole(&cache, &server.files);
 }
@@ -50,18 +41,11 @@ fn python_cache(cache: &TempDir, with_weights: bool) -> PathBuf {
         fs::create_dir_all(repo.join(folder)).unwrap();
     }
     fs::create_dir_all(repo.join(".no_exist").join(COMMIT)).unwrap();
-    fs::write(
-        repo.join(".no_exist").join(COMMIT).join("chat_template.jinja"),
-        "",
-    )
-    .unwrap();
+    fs::write(repo.join(".no_exist").join(COMMIT).join("chat_template.jinja"), "").unwrap();
     fs::create_dir_all(&snapshot).unwrap();
     fs::write(repo.join("refs/main"), COMMIT).unwrap();
     let files = Files::model(1000);
-    for name in ["config.json", WEIGHTS]
-        .iter()
-        .take(if with_weights { 2 } else { 1 })
-    {
+    for name in ["config.json", WEIGHTS].iter().take(if with_weights { 2 } else { 1 }) {
         let tag = etag(name, files.get(name));
         fs::write(repo.join("blobs").join(&tag), files.get(name)).unwrap();
         #[cfg(unix)]
@@ -82,24 +66,16 @@ fn what_python_downloaded_is_found_offline() {
     for text in [REPO.to_owned(), format!("{REPO}@{COMMIT}")] {
         assert_eq!(hub.locate(&ModelRef::parse(&text).unwrap()).unwrap(), snapshot);
     }
-    let error = hub
-        .locate(&ModelRef::parse(&format!("{REPO}@v9")).unwrap())
-        .unwrap_err();
+    let error = hub.locate(&ModelRef::parse(&format!("{REPO}@v9")).unwrap()).unwrap_err();
     assert!(matches!(&error, HubError::Offline { .. }), "{error}");
     assert!(matches!(hub.plan(&id()), Err(HubError::Offline { .. })));
-    let report = hub
-        .verify(&ModelRef::Hub(id()), &mut |_| {}, &Cancel::default())
-        .unwrap();
+    let report = hub.verify(&ModelRef::Hub(id()), &mut |_| {}, &Cancel::default()).unwrap();
     assert!(
         report.is_sound() && report.files.len() == 2 && report.files.iter().all(|f| f.expected.is_some())
     );
     // A listing that the Python client keeps names a tokenizer that is not here.
     let tree = r#"{"format_version":1,"files":{"tokenizer.json":{"size":2,"blob_id":"x"},"a.bin":{"size":1,"blob_id":"y"}}}"#;
-    fs::write(
-        repo_folder(&cache).join("trees").join(format!("{COMMIT}.json")),
-        tree,
-    )
-    .unwrap();
+    fs::write(repo_folder(&cache).join("trees").join(format!("{COMMIT}.json")), tree).unwrap();
     let error = hub.locate(&ModelRef::Hub(id())).unwrap_err();
     assert!(
         matches!(&error, HubError::Incomplete { missing, .. } if missing == &["tokenizer.json"]),
@@ -115,19 +91,10 @@ fn a_partial_model_is_listed_as_such_and_completed() {
     let hub = hub(&cache, &server);
     let listed = hub.list().unwrap();
     assert_eq!(listed.len(), 1);
-    assert_eq!(
-        (listed[0].is_complete(), listed[0].missing.clone()),
-        (false, vec![WEIGHTS.to_owned()])
-    );
-    assert!(matches!(
-        hub.locate(&ModelRef::Hub(id())),
-        Err(HubError::Incomplete { .. })
-    ));
+    assert_eq!((listed[0].is_complete(), listed[0].missing.clone()), (false, vec![WEIGHTS.to_owned()]));
+    assert!(matches!(hub.locate(&ModelRef::Hub(id())), Err(HubError::Incomplete { .. })));
     get(&hub).unwrap();
-    assert!(
-        server.gets("config.json").is_empty(),
-        "what Python fetched is not fetched again"
-    );
+    assert!(server.gets("config.json").is_empty(), "what Python fetched is not fetched again");
     let listed = hub.list().unwrap();
     assert!(listed[0].is_complete() && listed[0].revisions == ["main"] && listed[0].repo == REPO);
     assert_eq!(listed[0].licence.id.as_deref(), Some("apache-2.0"));
@@ -146,14 +113,11 @@ fn the_licence_and_sizes_are_known_before_anything_is_fetched() {
         assert!(plan.remaining_bytes() == plan.total_bytes() && plan.total_bytes() > SIZE as u64);
         false
     };
-    let error = hub
-        .obtain(&ModelRef::Hub(id()), decline, &mut |_| {}, &Cancel::default())
-        .unwrap_err();
+    let error = hub.obtain(&ModelRef::Hub(id()), decline, &mut |_| {}, &Cancel::default()).unwrap_err();
     assert!(matches!(error, HubError::Declined { .. }));
     assert_eq!(told, "apache-2.0");
     assert!(server.gets("").is_empty() && !repo_folder(&cache).exists());
-    hub.obtain(&ModelRef::Hub(id()), |_| true, &mut |_| {}, &Cancel::default())
-        .unwrap();
+    hub.obtain(&ModelRef::Hub(id()), |_| true, &mut |_| {}, &Cancel::default()).unwrap();
     let before = server.seen().len();
     hub.obtain(
         &ModelRef::Hub(id()),
@@ -206,45 +170,27 @@ fn verify_finds_damage_and_hashes_local_folders() {
     bytes[9] ^= 4;
     fs::write(folder.join(WEIGHTS), bytes).unwrap();
     let report = check(&ModelRef::Hub(id()));
-    let damaged: Vec<_> = report
-        .files
-        .iter()
-        .filter(|file| file.is_damaged())
-        .map(|file| &*file.name)
-        .collect();
+    let damaged: Vec<_> =
+        report.files.iter().filter(|file| file.is_damaged()).map(|file| &*file.name).collect();
     assert_eq!(damaged, [WEIGHTS]);
-    assert!(matches!(
-        hub.locate(&ModelRef::Local("/no/where".into())),
-        Err(HubError::NotAModelFolder(_))
-    ));
+    assert!(matches!(hub.locate(&ModelRef::Local("/no/where".into())), Err(HubError::NotAModelFolder(_))));
 }
 
 #[test]
 fn a_disk_without_room_is_named_before_the_start() {
     let cache = tempfile::tempdir().unwrap();
     let server = Server::start(Files::model(10), |request, _| {
-        let huge = Reply {
-            length: Some(Some(usize::MAX / 4)),
-            ..Reply::status(200)
-        };
-        let huge = huge
-            .with("X-Repo-Commit", COMMIT)
-            .with("ETag", format!("\"{}\"", "a".repeat(64)));
+        let huge = Reply { length: Some(Some(usize::MAX / 4)), ..Reply::status(200) };
+        let huge = huge.with("X-Repo-Commit", COMMIT).with("ETag", format!("\"{}\"", "a".repeat(64)));
         (request.method == "HEAD" && request.path.ends_with(WEIGHTS)).then_some(huge)
     });
     // The list says 10 bytes and the file another size: the contradiction is named first.
-    assert!(matches!(
-        get(&hub(&cache, &server)),
-        Err(HubError::BadAnswer { .. })
-    ));
+    assert!(matches!(get(&hub(&cache, &server)), Err(HubError::BadAnswer { .. })));
     let server = Server::start(Files::model(10), |request, files| {
         let mut reply = files.honest(request);
         if request.path.starts_with("/api/") {
             let text = String::from_utf8(reply.body).unwrap();
-            reply.body = text
-                .replace("\"size\":10,", "")
-                .replace(",\"size\":10}", "}")
-                .into_bytes();
+            reply.body = text.replace("\"size\":10,", "").replace(",\"size\":10}", "}").into_bytes();
         }
         if request.method == "HEAD" && request.path.ends_with(WEIGHTS) {
             reply.headers.retain(|(name, _)| *name != "X-Linked-Size");

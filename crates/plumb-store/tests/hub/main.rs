@@ -19,11 +19,8 @@ const SIZE: usize = 300_000;
 fn config(cache: &TempDir, server: &Server) -> HubConfig {
     let mut config = HubConfig::new(cache.path());
     config.endpoint.clone_from(&server.address);
-    config.retry = Retry {
-        attempts: 4,
-        first_wait: Duration::from_millis(1),
-        longest_wait: Duration::from_millis(400),
-    };
+    config.retry =
+        Retry { attempts: 4, first_wait: Duration::from_millis(1), longest_wait: Duration::from_millis(400) };
     config.stall = Duration::from_secs(5);
     config
 }
@@ -46,18 +43,13 @@ fn repo_folder(cache: &TempDir) -> PathBuf {
 }
 
 fn unfinished(cache: &TempDir, files: &Files) -> PathBuf {
-    repo_folder(cache)
-        .join("blobs")
-        .join(format!("{}.incomplete", etag(WEIGHTS, files.get(WEIGHTS))))
+    repo_folder(cache).join("blobs").join(format!("{}.incomplete", etag(WEIGHTS, files.get(WEIGHTS))))
 }
 
 fn assert_whole(cache: &TempDir, files: &Files) {
     let snapshot = repo_folder(cache).join("snapshots").join(COMMIT);
     for name in ["config.json", "tokenizer.json", "README.md", WEIGHTS] {
-        assert!(
-            fs::read(snapshot.join(name)).unwrap() == files.get(name),
-            "{name}"
-        );
+        assert!(fs::read(snapshot.join(name)).unwrap() == files.get(name), "{name}");
     }
     assert!(!unfinished(cache, files).exists());
 }

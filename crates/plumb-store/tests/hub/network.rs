@@ -84,12 +84,8 @@ fn a_damaged_unfinished_file_costs_one_clean_try() {
         get(&hub(&cache, &server)).unwrap();
         assert_whole(&cache, &server.files);
         assert_eq!(server.gets(WEIGHTS).len() - before, gets);
-        fs::remove_file(
-            repo_folder(&cache)
-                .join("blobs")
-                .join(etag(WEIGHTS, server.files.get(WEIGHTS))),
-        )
-        .unwrap();
+        fs::remove_file(repo_folder(&cache).join("blobs").join(etag(WEIGHTS, server.files.get(WEIGHTS))))
+            .unwrap();
     }
 }
 
@@ -112,14 +108,9 @@ fn a_busy_server_is_given_the_time_it_asks_for() {
     get(&hub(&cache, &server)).unwrap();
     assert!(start.elapsed() >= Duration::from_millis(400));
     assert_whole(&cache, &server.files);
-    let server = Server::start(Files::model(SIZE), |_, _| {
-        Some(Reply::status(429).with("Retry-After", "0"))
-    });
+    let server = Server::start(Files::model(SIZE), |_, _| Some(Reply::status(429).with("Retry-After", "0")));
     let error = get(&hub(&cache, &server)).unwrap_err();
-    assert!(
-        matches!(error, HubError::TooManyRequests { attempts: 4, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, HubError::TooManyRequests { attempts: 4, .. }), "{error}");
 }
 
 #[test]

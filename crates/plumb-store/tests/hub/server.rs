@@ -47,10 +47,7 @@ pub(crate) struct Reply {
 
 impl Reply {
     pub(crate) fn status(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::default()
-        }
+        Self { status, ..Self::default() }
     }
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
@@ -72,17 +69,13 @@ pub(crate) fn etag(name: &str, content: &[u8]) -> String {
     if name.ends_with(".safetensors") {
         hex(&Sha256::digest(content))
     } else {
-        hex(&Sha1::digest(
-            [format!("blob {}\0", content.len()).as_bytes(), content].concat(),
-        ))
+        hex(&Sha1::digest([format!("blob {}\0", content.len()).as_bytes(), content].concat()))
     }
 }
 
 impl Files {
     pub(crate) fn model(weight_bytes: usize) -> Self {
-        let weights = (0..weight_bytes)
-            .map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8)
-            .collect();
+        let weights = (0..weight_bytes).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
         let readme = "---\nlicense: apache-2.0\n---\n# Tiny\n";
         Self(BTreeMap::from([
             ("config.json".to_owned(), b"{\"model_type\":\"smolvlm\"}".to_vec()),
@@ -110,11 +103,7 @@ impl Files {
                 .map(|(name, content)| serde_json::json!({"rfilename": name, "size": content.len()}))
                 .collect();
             let info = serde_json::json!({"sha": COMMIT, "siblings": siblings, "cardData": {"license": "apache-2.0"}});
-            return Reply {
-                status: 200,
-                body: info.to_string().into_bytes(),
-                ..Reply::default()
-            };
+            return Reply { status: 200, body: info.to_string().into_bytes(), ..Reply::default() };
         }
         let file = path
             .strip_prefix(&format!("/{REPO}/resolve/"))
@@ -129,18 +118,13 @@ impl Files {
     pub(crate) fn serve(request: &Seen, name: &str, content: &[u8]) -> Reply {
         let tag = etag(name, content);
         let quoted = format!("\"{tag}\"");
-        let mut reply = Reply {
-            status: 200,
-            body: content.to_vec(),
-            ..Reply::default()
-        }
-        .with("X-Repo-Commit", COMMIT)
-        .with("ETag", quoted.clone())
-        .with("X-Linked-Etag", quoted.clone())
-        .with("X-Linked-Size", content.len().to_string());
-        let start = request
-            .header("range")
-            .and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
+        let mut reply = Reply { status: 200, body: content.to_vec(), ..Reply::default() }
+            .with("X-Repo-Commit", COMMIT)
+            .with("ETag", quoted.clone())
+            .with("X-Linked-Etag", quoted.clone())
+            .with("X-Linked-Size", content.len().to_string());
+        let start =
+            request.header("range").and_then(|r| r.strip_prefix("bytes=")?.strip_suffix('-')?.parse().ok());
         let same = request.header("if-range").is_none_or(|tag| tag == quoted);
         if let Some(start) = start.filter(|_| same) {
             if start >= content.len() {
@@ -193,10 +177,7 @@ impl Server {
     }
 
     pub(crate) fn gets(&self, file: &str) -> Vec<Seen> {
-        self.seen()
-            .into_iter()
-            .filter(|seen| seen.is_get_of(file))
-            .collect()
+        self.seen().into_iter().filter(|seen| seen.is_get_of(file)).collect()
     }
 }
 
@@ -217,12 +198,7 @@ fn handle(stream: TcpStream, files: &Files, seen: &Mutex<Vec<Seen>>, answer: &An
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let mut request = Seen {
-        method,
-        path,
-        headers,
-        sent: 0,
-    };
+    let mut request = Seen { method, path, headers, sent: 0 };
     let reply = answer(&request, files).unwrap_or_else(|| files.honest(&request));
     let index = {
         let mut all = seen.lock().unwrap();

@@ -16,11 +16,7 @@ fn col<'a, T: DataType>(values: Vec<T::T>, def: Vec<i16>, rep: Option<Vec<i16>>)
 where
     T::T: 'a,
 {
-    Box::new(move |w| {
-        w.typed::<T>()
-            .write_batch(&values, Some(&def), rep.as_deref())
-            .map(drop)
-    })
+    Box::new(move |w| w.typed::<T>().write_batch(&values, Some(&def), rep.as_deref()).map(drop))
 }
 
 fn text(v: &str) -> WriteColumn<'static> {
@@ -62,10 +58,7 @@ fn minimal<'a>(replace: &'a str, with: Option<(&'a str, WriteColumn<'a>)>) -> By
         ("binary task (STRING);", text("Count")),
         (LIST, list(3)),
     ];
-    if let Some(at) = columns
-        .iter()
-        .position(|(c, _)| c.contains(&format!(" {replace} ")))
-    {
+    if let Some(at) = columns.iter().position(|(c, _)| c.contains(&format!(" {replace} "))) {
         drop(columns.remove(at));
     }
     columns.extend(with);
@@ -76,10 +69,7 @@ fn minimal<'a>(replace: &'a str, with: Option<(&'a str, WriteColumn<'a>)>) -> By
 fn files_with_few_or_odd_columns() {
     let bench = open_bytes(minimal("-", None)).unwrap();
     let s = &bench.samples()[0];
-    assert_eq!(
-        (s.id.as_str(), s.gold, s.kind, s.question.as_str()),
-        ("0", 1, Kind::TwoD, "p")
-    );
+    assert_eq!((s.id.as_str(), s.gold, s.kind, s.question.as_str()), ("0", 1, Kind::TwoD, "p"));
     assert!(!bench.has_embedded_images());
     let with = |c, w| open_bytes(minimal("-", Some((c, w)))).unwrap();
     let big = with("int64 idx;", col::<Int64Type>(vec![1 << 40], vec![1], None));
@@ -87,16 +77,10 @@ fn files_with_few_or_odd_columns() {
     let path = with("binary image (STRING);", text("img/a.png"));
     assert!(!path.has_embedded_images());
     assert!(path.image(0).unwrap_err().to_string().contains("no folder"));
-    assert_eq!(
-        with("binary image;", text("\u{1}png")).image(0).unwrap(),
-        &b"\x01png"[..]
-    );
+    assert_eq!(with("binary image;", text("\u{1}png")).image(0).unwrap(), &b"\x01png"[..]);
     // pandas writes columns of nothing but nulls as INT32 nulls.
     let nulls = || col::<Int32Type>(vec![], vec![0], None);
-    assert_eq!(
-        with("int32 target_class;", nulls()).samples()[0].target_class,
-        None
-    );
+    assert_eq!(with("int32 target_class;", nulls()).samples()[0].target_class, None);
     assert!(with("int32 bbox;", nulls()).samples()[0].boxes.is_empty());
     // Lists in the two-level form of old writers, and null or empty lists.
     let old = "group choices (LIST) { repeated binary array (STRING); }";
@@ -105,11 +89,7 @@ fn files_with_few_or_odd_columns() {
     for def in [0, 1, 2] {
         let none = col::<ByteArrayType>(vec![], vec![def], Some(vec![0]));
         let bench = open_bytes(minimal("choices", Some((LIST, none)))).unwrap();
-        assert_eq!(
-            (bench.samples().len(), bench.rejected()[0].field.as_str()),
-            (0, "choices"),
-            "{def}"
-        );
+        assert_eq!((bench.samples().len(), bench.rejected()[0].field.as_str()), (0, "choices"), "{def}");
     }
     let bad_utf8 = col::<ByteArrayType>(vec![ByteArray::from(vec![0xff, 0xfe])], vec![1], None);
     let bench = open_bytes(minimal("prompt", Some(("binary prompt (STRING);", bad_utf8)))).unwrap();
@@ -125,51 +105,27 @@ fn broken_files_are_refused_with_a_reason() {
         ("three bytes", Bytes::from_static(b"PAR"), "too few"),
         ("magic only", Bytes::from_static(b"PAR1"), "too few"),
         ("twice magic", Bytes::from_static(b"PAR1\0\0\0\0PAR1"), ""),
-        (
-            "not parquet",
-            Bytes::from_static(b"hello, this is no parquet"),
-            "does not begin with PAR1",
-        ),
-        (
-            "html",
-            Bytes::from_static(b"<!DOCTYPE html><html></html>"),
-            "does not begin with PAR1",
-        ),
+        ("not parquet", Bytes::from_static(b"hello, this is no parquet"), "does not begin with PAR1"),
+        ("html", Bytes::from_static(b"<!DOCTYPE html><html></html>"), "does not begin with PAR1"),
         ("cut in half", good.slice(..len / 2), "cut short"),
         ("cut by one", good.slice(..len - 1), "cut short"),
         ("no prompt", minimal("prompt", None), "`prompt` is missing"),
         ("no answer", minimal("answer", None), "`answer` is missing"),
         ("no task", minimal("task", None), "`task` is missing"),
-        (
-            "no choices",
-            minimal("choices", None),
-            "`choices` is missing; the file has prompt, answer, task",
-        ),
+        ("no choices", minimal("choices", None), "`choices` is missing; the file has prompt, answer, task"),
         (
             "number prompt",
             minimal("prompt", Some(("int32 prompt;", int(1)))),
             "`prompt` should be a column of texts",
         ),
-        (
-            "number answer",
-            minimal("answer", Some(("int32 answer;", int(1)))),
-            "found INT32",
-        ),
+        ("number answer", minimal("answer", Some(("int32 answer;", int(1)))), "found INT32"),
         (
             "text choices",
             minimal("choices", Some(("binary choices (STRING);", text("a")))),
             "a list of texts",
         ),
-        (
-            "text idx",
-            minimal("-", Some(("binary idx (STRING);", text("1")))),
-            "whole numbers",
-        ),
-        (
-            "text bbox",
-            minimal("-", Some(("binary bbox (STRING);", text("1")))),
-            "a list of lists of numbers",
-        ),
+        ("text idx", minimal("-", Some(("binary idx (STRING);", text("1")))), "whole numbers"),
+        ("text bbox", minimal("-", Some(("binary bbox (STRING);", text("1")))), "a list of lists of numbers"),
         (
             "flat bbox",
             minimal(
@@ -209,10 +165,7 @@ fn broken_files_are_refused_with_a_reason() {
     cases.push(("no rows", written(0, 1), "holds no rows"));
     assert!(cases.len() >= 20);
     for (what, bytes, wanted) in cases {
-        let e = open_bytes(bytes)
-            .err()
-            .unwrap_or_else(|| panic!("{what} was accepted"))
-            .to_string();
+        let e = open_bytes(bytes).err().unwrap_or_else(|| panic!("{what} was accepted")).to_string();
         assert!(e.contains(wanted) && e.contains("test.parquet"), "{what}: {e}");
     }
     for (name, content, wanted) in [
@@ -227,17 +180,12 @@ fn broken_files_are_refused_with_a_reason() {
         ("t.json", "[]", "holds no rows"),
         ("t.csv", "a,b", "expected a .parquet"),
     ] {
-        let e = Benchmark::from_bytes([(name.to_owned(), Bytes::from(content))])
-            .unwrap_err()
-            .to_string();
+        let e = Benchmark::from_bytes([(name.to_owned(), Bytes::from(content))]).unwrap_err().to_string();
         assert!(e.contains(wanted), "{content}: {e}");
     }
     assert!(Benchmark::from_bytes([]).is_err());
     assert!(
-        Benchmark::open("no/such/file.parquet")
-            .unwrap_err()
-            .to_string()
-            .contains("no/such/file.parquet")
+        Benchmark::open("no/such/file.parquet").unwrap_err().to_string().contains("no/such/file.parquet")
     );
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(Benchmark::from_bytes([("t.json".to_owned(), Bytes::from(deep))]).is_err());

@@ -1,0 +1,8 @@
+//! The program as a person runs it: evaluation killed and resumed, broken files, a model hub.
+
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod broken;
+mod eval;
+mod hub;
+mod setup;
