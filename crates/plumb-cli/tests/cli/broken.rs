@@ -71,7 +71,7 @@ fn checkpoints() -> Vec<Break> {
     };
     let remove = |name: &'static str| move |f: &Path| std::fs::remove_file(f.join(name)).unwrap();
     vec![
-        case("no config", &["config.json", "missing"], remove("config.json")),
+        case("no config", &["no config.json"], remove("config.json")),
         case("no tokenizer", &["tokenizer.json", "missing"], remove("tokenizer.json")),
         case("no weights", &["model.safetensors", "missing"], remove("model.safetensors")),
         case("empty config", &["config.json"], write("config.json", b"")),
@@ -84,7 +84,7 @@ fn checkpoints() -> Vec<Break> {
                 c["text_config"]["hidden_size"] = json!(100_000_000_000u64);
             });
         }),
-        case("wider than the weights", &["intermediate_size", "tensor"], |f| {
+        case("a size in words", &["intermediate_size", "tensor"], |f| {
             json_file(f, "config.json", |c| {
                 c["text_config"]["intermediate_size"] = json!(-3);
             });
