@@ -142,8 +142,8 @@ mod tests {
             assert_eq!(p.id().parse::<PromptPreset>().unwrap(), p);
             assert_eq!(serde_json::to_string(&p).unwrap(), format!("\"{}\"", p.id()));
         }
-        let said = "offical".parse::<PromptPreset>().unwrap_err().to_string();
-        assert!(said.contains("offical") && said.contains("smolvlm_mcq"));
+        let said = "officious".parse::<PromptPreset>().unwrap_err().to_string();
+        assert!(said.contains("officious") && said.contains("smolvlm_mcq"));
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub enum VlmError {
     EmptyOption { index: usize },
     #[error("{0}")]
     Sampling(String),
+    #[error("this device does not compute in {precision}; use --dtype f32{hint}")]
+    Precision { precision: &'static str, hint: &'static str },
     #[error("the device failed: {0}")]
     Device(String),
     #[error(

@@ -3,7 +3,7 @@
 //! Reference: `huggingface/transformers:src/transformers/models/{smolvlm,idefics3}/` (5.23). Papers: Marafioti et al.
 //! 2025 (SmolVLM, arXiv 2504.05299), Laurençon et al. 2024 (Idefics3, arXiv 2408.12637).
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 use plumb_nn::{Checkpoint, KvCache, Precision, Scope};
 
 use crate::config::ModelConfig;
@@ -37,6 +37,13 @@ impl SmolVlm {
         let config = ModelConfig::from_json(files.require("config.json")?)?;
         let checkpoint = Checkpoint::open(files.take_weights()).await?;
         let precision = match precision {
+            Some(precision)
+                if *device != Device::flex() && !device.supports_dtype(DType::from(precision)) =>
+            {
+                let f16 = device.supports_dtype(DType::F16);
+                let hint = if f16 { " or f16" } else { "" };
+                return Err(VlmError::Precision { precision: precision.name(), hint });
+            }
             Some(precision) => precision,
             None => default_precision(device, checkpoint.stored_precision()),
         };
@@ -176,7 +183,7 @@ fn default_precision(device: &Device, stored: Option<Precision>) -> Precision {
         Precision::F32 if plumb_nn::ops::kernels(device).is_some() => Precision::F16,
         // Without the kernels burn's CPU backend is fastest in f32.
         _ if on_cpu => Precision::F32,
-        _ if device.supports_dtype(burn::tensor::DType::F16) => Precision::F16,
+        _ if device.supports_dtype(DType::F16) => Precision::F16,
         _ => Precision::F32,
     }
 }

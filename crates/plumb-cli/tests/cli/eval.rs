@@ -179,3 +179,26 @@ fn asking_gives_probabilities_or_text() {
     assert!(text["answer_tokens"].as_u64().unwrap() <= 5);
     assert_eq!(ask(&["--max-tokens", "5"])["answer"], text["answer"], "greedy text is not repeatable");
 }
+
+/// The three photographs of the test data, at their own sizes and as JPEG, in CV-Bench's layout.
+#[test]
+fn real_photographs_run_end_to_end() {
+    let data = std::env::var_os("PLUMBLINE_TEST_DATA")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data"), Into::into);
+    let photos: Vec<Vec<u8>> = ["house_indoor", "restaurant", "warehouse"]
+        .iter()
+        .filter_map(|name| std::fs::read(data.join(format!("photos/{name}.jpg"))).ok())
+        .collect();
+    if photos.len() < 3 {
+        eprintln!("SKIPPED: no photographs in {}; set PLUMBLINE_TEST_DATA", data.display());
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bench = folder.path().join("bench.parquet");
+    benchmark(&bench, 6, |i| photos[i as usize % 3].clone());
+    let out = folder.path().join("run");
+    let output = start(&bench, &out).wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    let text = String::from_utf8(records(&out)).unwrap();
+    assert_eq!((text.lines().count(), text.matches("\"error\"").count()), (6, 0), "{text}");
+}

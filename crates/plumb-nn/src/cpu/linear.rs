@@ -31,7 +31,8 @@ pub(crate) struct Linear<'a, W> {
     pub(crate) n: usize,
 }
 
-/// Above this many rows the panel path wins over dot products; measured with `benches/linear.rs`.
+/// Up to this many rows each weight is read once and multiplied into all of them; more rows would not leave enough
+/// registers for the sums, and packing into panels pays (`benches/kernels.rs`).
 const MAX_DOT_ROWS: usize = 8;
 
 impl<W: WeightElem> Linear<'_, W> {
