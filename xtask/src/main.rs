@@ -5,7 +5,7 @@ mod steps;
 mod tools;
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use steps::{Context, Step};
 
@@ -16,11 +16,11 @@ cargo xtask bench [ARGS]      the benchmarks; ARGS go to `cargo bench`
 cargo xtask tools             build and install the tools that are otherwise skipped (cargo-deny; some minutes)
 
   --only STEP, --skip STEP    choose steps; may be repeated, or list several with commas
-  --full                      also build the documentation without a warning
+  --full                      also the slow tests (every GPU fixture), and the documentation without a warning
   --fail-fast                 stop at the first step that fails
 
 Steps, in this order: fmt, typos, deny, clippy, test, doctest, doc
-Built files go to CARGO_TARGET_DIR, or to .cache/plumbline/target in the home folder.";
+Built files go to CARGO_TARGET_DIR, or to target in the clone, as with cargo itself.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -40,10 +40,13 @@ fn run(arguments: &[String]) -> Result<bool, String> {
         println!("{HELP}");
         return Ok(true);
     }
-    let context = Context::new(root()?, target_folder()?)?;
+    let root = root()?;
+    let target = target_folder(&root);
+    let mut context = Context::new(root, target)?;
     match command.as_str() {
         "test" | "check" => {
             let chosen = choose(command, rest)?;
+            context.full = chosen.full;
             Ok(steps::run_all(&context, &chosen.steps, chosen.fail_fast))
         }
         "bench" => Ok(steps::bench(&context, rest)),
@@ -55,6 +58,7 @@ fn run(arguments: &[String]) -> Result<bool, String> {
 struct Chosen {
     steps: Vec<Step>,
     fail_fast: bool,
+    full: bool,
 }
 
 fn choose(command: &str, arguments: &[String]) -> Result<Chosen, String> {
@@ -89,7 +93,11 @@ fn choose(command: &str, arguments: &[String]) -> Result<Chosen, String> {
         })
         .filter(|step| !skip.contains(step))
         .collect::<Vec<_>>();
-    if steps.is_empty() { Err("no step is left to run".to_owned()) } else { Ok(Chosen { steps, fail_fast }) }
+    if steps.is_empty() {
+        Err("no step is left to run".to_owned())
+    } else {
+        Ok(Chosen { steps, fail_fast, full })
+    }
 }
 
 /// The root of the repository: cargo tells where this program's manifest is.
@@ -102,13 +110,11 @@ fn root() -> Result<PathBuf, String> {
     }
 }
 
-/// Outside the clone by default: a fresh clone then finds the dependencies of the last one built.
-fn target_folder() -> Result<PathBuf, String> {
-    if let Some(folder) = env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty()) {
-        return Ok(PathBuf::from(folder));
-    }
-    let home = env::home_dir().ok_or("there is no home folder; set CARGO_TARGET_DIR")?;
-    Ok(home.join(".cache").join("plumbline").join("target"))
+/// Cargo's own, so that `cargo run --release` and the tests share what they build.
+fn target_folder(root: &Path) -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .filter(|folder| !folder.is_empty())
+        .map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
 #[cfg(test)]

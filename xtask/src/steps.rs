@@ -52,6 +52,8 @@ impl Step {
 pub(crate) struct Context {
     pub(crate) root: PathBuf,
     pub(crate) target: PathBuf,
+    /// Whether the slow tests run too.
+    pub(crate) full: bool,
     cargo: OsString,
     /// Made by this run, removed at its end.
     runtime: Option<PathBuf>,
@@ -70,7 +72,7 @@ impl Context {
                 .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
         }
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        Ok(Self { root, target, cargo, runtime })
+        Ok(Self { root, target, full: false, cargo, runtime })
     }
 
     pub(crate) fn command(&self, program: impl Into<OsString>) -> Command {
@@ -85,6 +87,9 @@ impl Context {
         if env::var_os("CUBECL_AUTOTUNE_LEVEL").is_none() {
             // On software Vulkan each new matrix shape would be tuned for up to a minute.
             command.env("CUBECL_AUTOTUNE_LEVEL", "minimal");
+        }
+        if self.full {
+            command.env("PLUMBLINE_FULL", "1");
         }
         if let Some(folder) = &self.runtime {
             command.env("XDG_RUNTIME_DIR", folder);
