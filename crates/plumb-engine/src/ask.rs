@@ -1,19 +1,19 @@
 //! One question about one image.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use plumb_bench::{Prediction, PromptPreset, Sample};
+use plumb_image::RgbImage;
 use plumb_vlm::generate::Sampler;
 use plumb_vlm::{Prefix, Sampling};
 
 use crate::error::{EngineError, Result};
 use crate::job::Reporter;
 use crate::protocol::{AskOutcome, AskSeconds, EventKind, OptionScore};
-use crate::session::{Session, folded, read_image};
+use crate::session::{Session, folded};
 
 pub(crate) struct Ask {
-    pub(crate) image: Option<PathBuf>,
+    pub(crate) image: Option<RgbImage>,
     pub(crate) question: String,
     pub(crate) options: Vec<String>,
     pub(crate) preset: PromptPreset,
@@ -22,8 +22,6 @@ pub(crate) struct Ask {
 }
 
 pub(crate) async fn run(session: &mut Session, ask: Ask, reporter: &Reporter) -> Result<AskOutcome> {
-    ask.sampling.validate()?;
-    let image = ask.image.as_deref().map(read_image).transpose()?;
     let sample = if ask.options.is_empty() {
         None
     } else {
@@ -35,8 +33,8 @@ pub(crate) async fn run(session: &mut Session, ask: Ask, reporter: &Reporter) ->
         Some(r) => (r.user_text.as_str(), r.assistant_prefill.as_deref()),
         None => (ask.question.as_str(), None),
     };
-    let prompt = session.prompt(text, image.as_ref(), prefill)?;
-    let key = image.as_ref().map(plumb_image::RgbImage::content_hash);
+    let prompt = session.prompt(text, ask.image.as_ref(), prefill)?;
+    let key = ask.image.as_ref().map(RgbImage::content_hash);
     let mut seconds = AskSeconds::default();
     let mut prefix = session.prefix(&prompt, key.as_deref(), ask.max_tokens, &mut seconds).await?;
     reporter.checkpoint()?;

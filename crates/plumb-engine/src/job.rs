@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use crate::error::{EngineError, Result};
 use crate::protocol::{Event, EventKind, JobId, ModelRequest, Outcome, Request};
-use crate::session::Session;
+use crate::session::{Session, read_image};
 use crate::{ask, bench, eval, trace};
 
 struct Job {
@@ -133,21 +133,24 @@ impl Actor {
     async fn outcome(&mut self, request: Request, reporter: &Reporter) -> Result<Outcome> {
         reporter.checkpoint()?;
         match request {
+            // What the person gave is opened first: a wrong path should not cost loading a model.
             Request::Ask { model, image, question, options, preset, sampling, max_tokens } => {
+                sampling.validate()?;
+                let image = image.as_deref().map(read_image).transpose()?;
                 let session = self.session(&model, reporter).await?;
                 let ask = ask::Ask { image, question, options, preset, sampling, max_tokens };
                 Ok(Outcome::Ask(Box::new(ask::run(session, ask, reporter).await?)))
             }
             Request::Eval { model, bench, out, preset, scoring, image, limit, max_tokens } => {
                 let eval = eval::Eval { bench, out, preset, scoring, image, limit, max_tokens };
-                // The benchmark is opened first: a wrong path should not cost loading a model.
                 let bench = plumb_bench::Benchmark::open(&eval.bench)?;
                 let session = self.session(&model, reporter).await?;
                 eval::run(session, &bench, &eval, reporter).await
             }
             Request::Trace { model, image, prompt, out } => {
+                let image = image.as_deref().map(read_image).transpose()?;
                 let session = self.session(&model, reporter).await?;
-                trace::run(session, image.as_deref(), &prompt, &out).await
+                trace::run(session, image.as_ref(), &prompt, &out).await
             }
             Request::Bench { model, prompt_tokens, decode, repeat } => {
                 let session = self.session(&model, reporter).await?;

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use burn::tensor::{DType, Tensor};
+use plumb_image::RgbImage;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::error::{EngineError, Result};
 use crate::protocol::Outcome;
-use crate::session::{Session, read_image};
+use crate::session::Session;
 
 /// Rows of logits that are computed at once: all of a long prompt would be hundreds of megabytes on the device.
 const LOGIT_ROWS: usize = 128;
@@ -17,12 +18,11 @@ const LOGIT_ROWS: usize = 128;
 /// `logits [seq, vocab]` (f32) of `prompt` about `image`.
 pub(crate) async fn run(
     session: &mut Session,
-    image: Option<&Path>,
+    image: Option<&RgbImage>,
     prompt: &str,
     out: &Path,
 ) -> Result<Outcome> {
-    let image = image.map(read_image).transpose()?;
-    let prompt = session.prompt(prompt, image.as_ref(), None)?;
+    let prompt = session.prompt(prompt, image, None)?;
     let (pixels, frames, side) = session.pixels(&prompt);
     let features = session.features(&prompt, None)?;
     let model = &session.model;
