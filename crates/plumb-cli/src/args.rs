@@ -7,7 +7,9 @@ use plumb_bench::PromptPreset;
 use plumb_engine::{DeviceChoice, ImageMode, ModelRequest, Scoring};
 use plumb_nn::Precision;
 
-/// Spatial reasoning with small vision-language models: ask, evaluate, inspect.
+use crate::data_args::{Lift, Scenes, Synth, Verify};
+
+/// Spatial reasoning with small vision-language models: ask, evaluate, lift, synthesise.
 #[derive(Parser)]
 #[command(version, about, max_term_width = 100)]
 pub(crate) struct Args {
@@ -31,6 +33,14 @@ pub(crate) enum Command {
     Trace(Trace),
     /// Measure vision, prefill and decoding
     Bench(Bench),
+    /// Render rooms, streets and table tops with exact depth, masks, boxes and gravity
+    Scenes(Scenes),
+    /// Lift colour and depth to a metric, gravity-aligned scene with objects
+    Lift(Lift),
+    /// Make spatial questions and answers from scenes, each with its proof
+    Synth(Synth),
+    /// Recompute every answer of a data set from the geometry it carries
+    Verify(Verify),
 }
 
 /// A model and how to run it.

@@ -2,6 +2,7 @@
 
 mod args;
 mod commands;
+mod data_args;
 mod follow;
 
 use std::process::ExitCode;
@@ -28,6 +29,10 @@ fn main() -> ExitCode {
         Some(Command::Doctor(a)) => commands::doctor::run(&a),
         Some(Command::Trace(a)) => commands::trace::run(a),
         Some(Command::Bench(a)) => commands::bench::run(a),
+        Some(Command::Scenes(a)) => commands::data::scenes(&a),
+        Some(Command::Lift(a)) => commands::data::lift(&a),
+        Some(Command::Synth(a)) => commands::data::synth(&a),
+        Some(Command::Verify(a)) => commands::data::verify(&a),
     };
     match result {
         Ok(code) => code,

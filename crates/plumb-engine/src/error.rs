@@ -19,6 +19,9 @@ pub enum EngineError {
     Cancelled,
     #[error("the engine has stopped")]
     Stopped,
+    /// The message of the panic is on standard error.
+    #[error("an internal error ended the job (what it had written stays); please report what was printed above")]
+    Panicked,
     #[error(transparent)]
     Model(#[from] plumb_vlm::VlmError),
     #[error(transparent)]
@@ -26,8 +29,19 @@ pub enum EngineError {
     #[error(transparent)]
     Hub(#[from] plumb_store::hub::HubError),
     #[error(transparent)]
+    Pipeline(plumb_pipeline::PipelineError),
+    #[error(transparent)]
     Run(#[from] plumb_store::runs::RunError),
 }
 
 /// A result of the engine.
 pub type Result<T> = std::result::Result<T, EngineError>;
+
+impl From<plumb_pipeline::PipelineError> for EngineError {
+    fn from(error: plumb_pipeline::PipelineError) -> Self {
+        match error {
+            plumb_pipeline::PipelineError::Cancelled => Self::Cancelled,
+            error => Self::Pipeline(error),
+        }
+    }
+}

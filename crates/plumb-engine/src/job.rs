@@ -1,5 +1,6 @@
-//! The engine: requests in, events out, one thread that owns the device.
+//! The engine: requests in, events out, one thread that owns the device, and one for each job that needs none.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex};
@@ -7,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use crate::error::{EngineError, Result};
 use crate::protocol::{Event, EventKind, JobId, ModelRequest, Outcome, Request};
 use crate::session::{Session, read_image};
-use crate::{ask, bench, eval, trace};
+use crate::{ask, bench, data, eval, trace};
 
 struct Job {
     id: JobId,
@@ -21,6 +22,7 @@ pub struct Engine {
     jobs: Option<Sender<Job>>,
     running: Mutex<Vec<(JobId, Arc<AtomicBool>)>>,
     next: AtomicU64,
+    outbox: Sender<Event>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -32,12 +34,25 @@ impl Engine {
     pub fn start() -> Result<(Self, Receiver<Event>)> {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (outbox, events) = mpsc::channel();
+        let for_device = outbox.clone();
         let thread = std::thread::Builder::new()
             .name("plumb-device".into())
             .spawn(move || {
-                let mut actor = Actor { session: None, outbox };
+                let mut actor = Actor { session: None, outbox: for_device };
                 while let Ok(job) = inbox.recv() {
-                    futures_lite::future::block_on(actor.run(job));
+                    let reporter = Reporter {
+                        job: job.id,
+                        outbox: actor.outbox.clone(),
+                        cancel: job.cancel.clone(),
+                    };
+                    let ran = catch_unwind(AssertUnwindSafe(|| {
+                        futures_lite::future::block_on(actor.run(job.request, &reporter));
+                    }));
+                    if ran.is_err() {
+                        // What the panic left of the session is not to be trusted.
+                        actor.session = None;
+                        reporter.end(Err(EngineError::Panicked));
+                    }
                 }
             })
             .map_err(|e| EngineError::Device(format!("the device thread does not start: {e}")))?;
@@ -45,6 +60,7 @@ impl Engine {
             jobs: Some(jobs),
             running: Mutex::default(),
             next: AtomicU64::new(1),
+            outbox,
             thread: Some(thread),
         };
         Ok((engine, events))
@@ -60,9 +76,27 @@ impl Engine {
         if let Ok(mut running) = self.running.lock() {
             running.push((id, cancel.clone()));
         }
+        if data::is_data(&request) {
+            self.start_data(id, request, cancel)?;
+            return Ok(id);
+        }
         let jobs = self.jobs.as_ref().ok_or(EngineError::Stopped)?;
         jobs.send(Job { id, request, cancel }).map_err(|_| EngineError::Stopped)?;
         Ok(id)
+    }
+
+    /// Runs a job that needs no device on a thread of its own. The thread ends with the job; a job whose engine is gone stops at its next step.
+    fn start_data(&self, id: JobId, request: Request, cancel: Arc<AtomicBool>) -> Result<()> {
+        let reporter = Reporter { job: id, outbox: self.outbox.clone(), cancel };
+        std::thread::Builder::new()
+            .name("plumb-data".into())
+            .spawn(move || {
+                reporter.send(EventKind::Started);
+                let ran = catch_unwind(AssertUnwindSafe(|| data::run(&request, &reporter)));
+                reporter.end(ran.unwrap_or(Some(Err(EngineError::Panicked))).unwrap_or(Err(EngineError::Stopped)));
+            })
+            .map(drop)
+            .map_err(|e| EngineError::Device(format!("a thread for the job does not start: {e}")))
     }
 
     /// Asks a job to stop at its next step; what it has written stays.
@@ -102,6 +136,15 @@ impl Reporter {
         self.outbox.send(Event { job: self.job, kind }).ok();
     }
 
+    /// The last event of the job.
+    fn end(&self, result: Result<Outcome>) {
+        self.send(match result {
+            Ok(outcome) => EventKind::Finished { outcome },
+            Err(EngineError::Cancelled) => EventKind::Cancelled,
+            Err(error) => EventKind::Failed { error: error.to_string() },
+        });
+    }
+
     pub(crate) fn is_cancelled(&self) -> bool {
         self.cancel.load(Ordering::Relaxed)
     }
@@ -119,15 +162,10 @@ struct Actor {
 }
 
 impl Actor {
-    async fn run(&mut self, job: Job) {
-        let reporter = Reporter { job: job.id, outbox: self.outbox.clone(), cancel: job.cancel };
+    async fn run(&mut self, request: Request, reporter: &Reporter) {
         reporter.send(EventKind::Started);
-        let kind = match self.outcome(job.request, &reporter).await {
-            Ok(outcome) => EventKind::Finished { outcome },
-            Err(EngineError::Cancelled) => EventKind::Cancelled,
-            Err(error) => EventKind::Failed { error: error.to_string() },
-        };
-        reporter.send(kind);
+        let result = self.outcome(request, reporter).await;
+        reporter.end(result);
     }
 
     async fn outcome(&mut self, request: Request, reporter: &Reporter) -> Result<Outcome> {
@@ -155,6 +193,9 @@ impl Actor {
             Request::Bench { model, prompt_tokens, decode, repeat } => {
                 let session = self.session(&model, reporter).await?;
                 bench::run(session, prompt_tokens, decode, repeat, reporter).await
+            }
+            Request::Scenes(_) | Request::Lift(_) | Request::Synth(_) | Request::Verify(_) => {
+                data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped))
             }
         }
     }

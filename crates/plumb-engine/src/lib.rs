@@ -1,10 +1,11 @@
 //! Jobs: requests in, events out. Device choice, loaded models, runs.
 //!
 //! [`Engine::submit`] takes a [`Request`]; the receiver that [`Engine::start`] gave brings [`Event`]s. Both are plain
-//! serde data, the same bytes for a command line, a window and IPC. One thread owns the device.
+//! serde data, the same bytes for a command line, a window and IPC. One thread owns the device; jobs on files alone run beside it.
 
 mod ask;
 pub mod bench;
+mod data;
 pub mod device;
 pub mod error;
 pub mod eval;

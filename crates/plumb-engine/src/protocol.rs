@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use plumb_bench::PromptPreset;
 use plumb_nn::Precision;
+use plumb_pipeline::{
+    LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport, VerifyJob, VerifyReport,
+};
 use plumb_vlm::Sampling;
 use serde::{Deserialize, Serialize};
 
@@ -86,6 +89,14 @@ pub enum Request {
     Trace { model: ModelRequest, image: Option<PathBuf>, prompt: String, out: PathBuf },
     /// Measure vision, prefill and decoding on random inputs that differ in each repeat.
     Bench { model: ModelRequest, prompt_tokens: usize, decode: usize, repeat: usize },
+    /// Render procedural scenes with their exact truth.
+    Scenes(ScenesJob),
+    /// Lift colour and depth to scenes.
+    Lift(LiftJob),
+    /// Make questions and answers from scenes.
+    Synth(SynthJob),
+    /// Recompute every answer of a data set.
+    Verify(VerifyJob),
 }
 
 /// Something happened in a job.
@@ -137,6 +148,10 @@ pub enum Outcome {
         frames: usize,
     },
     Bench(BenchOutcome),
+    Scenes(ScenesReport),
+    Lift(LiftReport),
+    Synth(Box<SynthReport>),
+    Verify(Box<VerifyReport>),
 }
 
 /// One option of a question.

@@ -18,7 +18,7 @@ pub mod smolvlm;
 
 #[cfg(not(target_family = "wasm"))]
 pub use decode::read;
-pub use decode::{Limits, decode, encode_png};
+pub use decode::{Limits, decode, encode_jpeg, encode_png};
 pub use error::ImageError;
 pub use resize::{Filter, PassOrder, resize, resize_with_order};
 pub use rgb::RgbImage;

@@ -2,15 +2,26 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`cloud`] | [`ColouredCloud`]: points as viewers and exporters take them |
+//! | [`export`] | PLY, GLB, scene JSON, depth and mask PNG |
 //! | [`instances`] | [`Instances`]: which pixel belongs to which object |
+//! | [`labels`] | objects from label files: COCO, boxes, mask PNGs |
+//! | [`rgbd`] | depth files and the layouts of RGB-D data sets |
 //! | [`scene`] | [`Scene`], [`Object`]: the record that serde writes and a person can read |
 //!
 //! Nothing here knows a tensor, and everything but the readers of files compiles to wasm32.
 
+pub mod cloud;
 mod error;
+pub mod export;
 pub mod instances;
+pub mod labels;
+pub mod lift;
+pub mod procedural;
+pub mod rgbd;
 pub mod scene;
 
+pub use cloud::ColouredCloud;
 pub use error::SceneError;
 pub use instances::{Instances, Label};
 pub use scene::{

@@ -106,6 +106,18 @@ pub fn encode_png(image: &RgbImage) -> Result<Vec<u8>, ImageError> {
     Ok(bytes)
 }
 
+/// Encodes as JPEG (baseline); `quality` from 1 to 100.
+///
+/// # Errors
+/// [`ImageError::Encode`] if the image is larger than the format allows or the encoder fails.
+pub fn encode_jpeg(image: &RgbImage, quality: u8) -> Result<Vec<u8>, ImageError> {
+    let mut bytes = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality.clamp(1, 100))
+        .write_image(image.data(), image.width(), image.height(), image::ExtendedColorType::Rgb8)
+        .map_err(|error| ImageError::Encode { detail: error.to_string() })?;
+    Ok(bytes)
+}
+
 /// The format that the first bytes announce, and its name.
 fn recognise(bytes: &[u8]) -> Result<(ImageFormat, &'static str), ImageError> {
     match image::guess_format(bytes) {

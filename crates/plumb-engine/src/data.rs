@@ -1,0 +1,80 @@
+//! Jobs on files that need no device: rendering, lifting, generating, verifying. They run beside the device's thread, so an evaluation does not
+//! wait for a data set.
+
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use plumb_pipeline::Monitor;
+
+use crate::error::Result;
+use crate::job::Reporter;
+use crate::protocol::{EventKind, Outcome, Request};
+
+/// Whether a request is one of these.
+pub(crate) const fn is_data(request: &Request) -> bool {
+    matches!(request, Request::Scenes(_) | Request::Lift(_) | Request::Synth(_) | Request::Verify(_))
+}
+
+/// Runs such a request; `None` for any other.
+pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outcome>> {
+    let monitor = Throttled { reporter, state: Mutex::new(State::new()) };
+    Some(match request {
+        Request::Scenes(job) => {
+            plumb_pipeline::scenes(job, &monitor).map(Outcome::Scenes).map_err(Into::into)
+        }
+        Request::Lift(job) => plumb_pipeline::lift(job, &monitor).map(Outcome::Lift).map_err(Into::into),
+        Request::Synth(job) => {
+            plumb_pipeline::synth(job, &monitor).map(|r| Outcome::Synth(Box::new(r))).map_err(Into::into)
+        }
+        Request::Verify(job) => {
+            plumb_pipeline::verify(job, &monitor).map(|r| Outcome::Verify(Box::new(r))).map_err(Into::into)
+        }
+        Request::Ask { .. } | Request::Eval { .. } | Request::Trace { .. } | Request::Bench { .. } => return None,
+    })
+}
+
+/// Passes on at most this many events of progress a second.
+const PER_SECOND: u32 = 20;
+
+struct Throttled<'a> {
+    reporter: &'a Reporter,
+    state: Mutex<State>,
+}
+
+struct State {
+    stage: String,
+    began: Instant,
+    last: Option<Instant>,
+}
+
+impl State {
+    fn new() -> Self {
+        Self { stage: String::new(), began: Instant::now(), last: None }
+    }
+}
+
+impl Monitor for Throttled<'_> {
+    fn progress(&self, stage: &str, done: u64, total: u64) {
+        let Ok(mut state) = self.state.lock() else { return };
+        let now = Instant::now();
+        if state.stage != stage {
+            *state = State { stage: stage.to_owned(), began: now, last: None };
+        }
+        let soon = state.last.is_some_and(|last| now - last < Duration::from_secs(1) / PER_SECOND);
+        if soon && done < total {
+            return;
+        }
+        state.last = Some(now);
+        let rest = total.saturating_sub(done) as f64;
+        let eta_secs = (done > 0).then(|| (now - state.began).as_secs_f64() / done as f64 * rest);
+        self.reporter.send(EventKind::Progress { stage: stage.to_owned(), done, total, eta_secs });
+    }
+
+    fn note(&self, text: &str) {
+        self.reporter.send(EventKind::Note { text: text.to_owned() });
+    }
+
+    fn cancelled(&self) -> bool {
+        self.reporter.is_cancelled()
+    }
+}
