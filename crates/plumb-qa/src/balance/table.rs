@@ -161,9 +161,9 @@ impl fmt::Display for BlindScore {
                     right: &BTreeMap<Guesser, f64>| {
             write!(f, "{name:<22}{tested:>9}")?;
             if chance > 0.0 {
-                write!(f, "{:>8.1}", 100.0 * chance)?
+                write!(f, "{:>8.1}", 100.0 * chance)?;
             } else {
-                write!(f, "{:>8}", "-")?
+                write!(f, "{:>8}", "-")?;
             }
             for guesser in Guesser::ALL {
                 match right.get(&guesser) {

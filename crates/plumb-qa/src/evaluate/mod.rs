@@ -83,7 +83,7 @@ pub fn evaluate(index: &SceneIndex<'_>, question: &Question, gates: &Gates) -> R
     Ok(Truth { answer, proof, confidence })
 }
 
-/// [`evaluate`] without the proof: answer and confidence. Allocates nothing.
+/// [`evaluate`] without the proof: answer and confidence. Only ordinals and McCount allocate.
 ///
 /// # Errors
 /// As [`evaluate`].

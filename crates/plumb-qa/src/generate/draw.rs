@@ -30,8 +30,8 @@ struct Category {
 /// The objects and categories of a scene that questions may be about.
 pub(super) struct Drawer<'i, 's> {
     index: &'i SceneIndex<'s>,
-    /// Places of nameable objects in [`plumb_scene::Scene::objects`], by what their mentions avoid.
-    nameable: [Vec<usize>; 4],
+    /// Places of nameable objects in [`plumb_scene::Scene::objects`], by what their mentions avoid; last, those that a box can mark.
+    nameable: [Vec<usize>; 5],
     categories: Vec<Category>,
     /// The different counts among them, from the least.
     counts: Vec<u32>,
@@ -69,8 +69,16 @@ pub(super) fn needs_match(kind: Kind) -> bool {
     )
 }
 
-fn slot(avoid: Avoid) -> usize {
-    usize::from(avoid.lateral) | usize::from(avoid.depth) << 1
+/// Whether the words of the type speak of boxes in the picture, as CV-Bench's do, so that they must be drawn however else objects are
+/// referred to.
+pub(super) fn always_marked(kind: Kind) -> bool {
+    matches!(kind, Kind::McDepth | Kind::McDistance)
+}
+
+/// Which list of nameable objects a type draws from.
+fn slot(kind: Kind) -> usize {
+    let avoid = avoid(kind);
+    if always_marked(kind) { 4 } else { usize::from(avoid.lateral) | usize::from(avoid.depth) << 1 }
 }
 
 impl<'i, 's> Drawer<'i, 's> {
@@ -83,7 +91,8 @@ impl<'i, 's> Drawer<'i, 's> {
         let usable = |at: &usize| {
             index.facts().get(*at).is_some_and(|facts| facts.sound && index.find(facts.id) == Some(*at))
         };
-        let nameable = [0, 1, 2, 3].map(|bits| {
+        let nameable = [0, 1, 2, 3, 4].map(|bits| {
+            let mode = if bits == 4 { ReferenceMode::Marked } else { mode };
             let avoid = Avoid { lateral: bits & 1 != 0, depth: bits & 2 != 0 };
             (0..index.facts().len()).filter(usable).filter(|&at| mentions.can(at, mode, avoid)).collect()
         });
@@ -102,7 +111,7 @@ impl<'i, 's> Drawer<'i, 's> {
         {
             return false;
         }
-        let named = self.nameable[slot(avoid(kind))].len();
+        let named = self.nameable[slot(kind)].len();
         match kind {
             Kind::Count => !self.categories.is_empty(),
             Kind::McCount => self.counts.len() > 1,
@@ -118,7 +127,7 @@ impl<'i, 's> Drawer<'i, 's> {
         if kind == Kind::CountLeft {
             return self.count_left(rng, question);
         }
-        let named = &self.nameable[slot(avoid(kind))];
+        let named = &self.nameable[slot(kind)];
         let wanted = if kind.shape() == Shape::Ordinal {
             rng.random_range(3..=MOST_LISTED.min(named.len()).max(3))
         } else {
@@ -194,7 +203,7 @@ impl<'i, 's> Drawer<'i, 's> {
 
     /// The number to the left first, then objects that make it so: each number from 0 to all is equally likely.
     fn count_left(&mut self, rng: &mut ChaCha8Rng, question: &mut Question) -> bool {
-        let named = &self.nameable[slot(avoid(Kind::CountLeft))];
+        let named = &self.nameable[slot(Kind::CountLeft)];
         if named.len() < 4 {
             return false;
         }

@@ -1,7 +1,10 @@
 use std::collections::BTreeSet;
 
+use super::run::same;
 use super::*;
+use crate::kind::Shape;
 use crate::pair::Reference;
+use crate::pair::{Answer, Side};
 use crate::random_scenes::random_scene;
 
 fn options(per_image: usize) -> GenerateOptions {
@@ -143,7 +146,9 @@ fn marked_and_region_modes_name_every_object() {
         assert_eq!(report.failures, 0);
         for pair in &all {
             assert!(pair.mentions.iter().all(|mention| mention.by == by));
-            assert_eq!(pair.marks.len(), if mode == ReferenceMode::Marked { pair.mentions.len() } else { 0 });
+            let drawn = mode == ReferenceMode::Marked || draw::always_marked(pair.question.kind);
+            assert_eq!(pair.marks.len(), if drawn { pair.mentions.len() } else { 0 });
+            assert!(!draw::always_marked(pair.question.kind) || pair.question_text.contains("red"));
         }
         assert!(all.len() > 500, "{}", all.len());
     }
@@ -196,4 +201,33 @@ fn a_prior_thins_out_what_nouns_give_away() {
     assert!(before > 0.8, "{before}");
     assert!(after < 0.68, "{before} -> {after}");
     assert_eq!(limited.generate(&random_scene(7)), limited.generate(&random_scene(7)));
+}
+
+/// The figures of the blind guessers and the rate over 3,000 scenes of boxes:
+/// `cargo test --release -p plumb-qa --lib -- --ignored --nocapture blind_table`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn blind_table_and_rate() {
+    let scenes: Vec<Scene> = (0..3000).map(random_scene).collect();
+    for with_prior in [false, true] {
+        let mut generator = Generator::new(templates(), options(200));
+        if with_prior {
+            let mut prior = Prior::new();
+            for scene in &scenes {
+                generator.for_each(scene, |pair| prior.observe(&pair));
+            }
+            generator = generator.with_prior(prior);
+        }
+        let (mut blind, mut report) = (crate::BlindReport::new(), GenerateReport::default());
+        let started = std::time::Instant::now();
+        for scene in &scenes {
+            report.merge(&generator.for_each(scene, |pair| drop(std::hint::black_box(pair))));
+        }
+        let rate = report.total() as f64 / started.elapsed().as_secs_f64();
+        for scene in &scenes {
+            generator.for_each(scene, |pair| blind.observe(&pair));
+        }
+        println!("prior: {with_prior}; {rate:.0} verified pairs/s of {} scenes; {report:?}", scenes.len());
+        println!("{}", blind.score());
+    }
 }

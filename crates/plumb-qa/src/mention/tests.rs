@@ -52,7 +52,7 @@ fn resolve(scene: &Scene, text: &str) -> Vec<u32> {
             let has = |word: &&str| {
                 [&own.colour, &own.material, &own.pattern].iter().any(|a| a.as_deref() == Some(word))
             };
-            adjectives.iter().all(|word| has(word))
+            adjectives.iter().all(has)
         })
         .collect();
     if let Some((axis, rank, reverse)) = pick {

@@ -11,8 +11,8 @@ const LONGEST: usize = 16_384;
 
 /// Judges free text. `parse_length` reads a length as metres and half the width of what it can mean; `mentions` are those of the question's objects.
 ///
-/// Yes and no: the first word decides, else the only one of them in the text, else a negation. Words of a side, counts, hours and options: the only one
-/// in the text (a number before "o'clock" goes first). Objects: the one named first, longest names first. What cannot be read is wrong, not undecided.
+/// Yes and no: the first word decides, else the only one of them in the text, else a negation. Words of a side: what they say of the first object, the
+/// subject of each being the object named last before it. Counts, hours and options: the only one in the text (a number before "o'clock" goes first). Objects: the one named first, if it is not only compared with. What cannot be read is wrong, not undecided.
 #[must_use]
 pub fn verify_text(
     index: &SceneIndex<'_>,
@@ -25,7 +25,7 @@ pub fn verify_text(
     let words = words(text);
     let given = match question.kind.form() {
         AnswerForm::YesNo => yes_no(&words).map(|yes| Given::Value(TruthValue::YesNo(yes))),
-        AnswerForm::Side => side(question.kind, &words).map(|side| Given::Value(TruthValue::Side(side))),
+        AnswerForm::Side => side(question, &words, mentions).map(|side| Given::Value(TruthValue::Side(side))),
         AnswerForm::Length => {
             parse_length(text).map(|(metres, tolerance)| Given::Length { metres, tolerance })
         }
@@ -66,47 +66,97 @@ fn only<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
 }
 
 fn yes_no(words: &[String]) -> Option<bool> {
-    let meaning = |word: &String| match word.as_str() {
-        "yes" | "yeah" | "yep" | "correct" | "true" | "indeed" => Some(true),
-        "no" | "nope" | "false" | "incorrect" | "wrong" => Some(false),
-        _ => None,
+    let negation = |word: &String| word == "not" || word.ends_with("n't") || word == "cannot";
+    let meaning = |at: usize| {
+        let negated = at.checked_sub(1).and_then(|before| words.get(before)).is_some_and(negation);
+        match words[at].as_str() {
+            "yes" | "yeah" | "yep" | "correct" | "true" | "indeed" => Some(!negated),
+            "no" | "nope" | "false" | "incorrect" | "wrong" => Some(negated),
+            _ => None,
+        }
     };
-    if let Some(first) = words.first().and_then(meaning) {
+    if let Some(first) = (0..words.len().min(1)).find_map(meaning) {
         return Some(first);
     }
-    let stated: Vec<bool> = words.iter().filter_map(meaning).collect();
-    if !stated.is_empty() {
-        return only(stated.into_iter());
-    }
-    words.iter().any(|word| word == "not" || word.ends_with("n't") || word == "cannot").then_some(false)
+    let mut stated = (0..words.len()).filter_map(meaning).peekable();
+    if stated.peek().is_some() { only(stated) } else { words.iter().any(negation).then_some(false) }
 }
 
-fn side(kind: Kind, words: &[String]) -> Option<Side> {
-    let table: &[(Side, &[&str])] = match kind {
-        Kind::LeftRightClassify => &[(Side::Left, &["left"]), (Side::Right, &["right"])],
-        Kind::BehindFrontClassify => &[
-            (Side::Front, &["front", "closer", "nearer", "ahead"]),
-            (Side::Behind, &["behind", "farther", "further", "back"]),
-        ],
-        Kind::AboveBelowClassify => &[
-            (Side::Above, &["above", "higher", "over"]),
-            (Side::Below, &["below", "lower", "under", "beneath", "underneath"]),
-        ],
-        Kind::TallShortClassify => {
-            &[(Side::Taller, &["taller", "higher"]), (Side::Shorter, &["shorter", "lower"])]
-        }
-        Kind::WideThinClassify => {
-            &[(Side::Wider, &["wider", "broader"]), (Side::Narrower, &["narrower", "thinner", "slimmer"])]
-        }
-        Kind::NearFarClassify => &[
-            (Side::Near, &["near", "next", "close", "beside", "nearby", "adjacent"]),
-            (Side::Far, &["far", "distant"]),
-        ],
-        _ => return None,
+/// Words of the first and the second side, and of each what may also mean other things.
+struct SideWords {
+    sides: [Side; 2],
+    clear: [&'static [&'static str]; 2],
+    vague: [&'static [&'static str]; 2],
+}
+
+impl SideWords {
+    fn of(kind: Kind) -> Option<Self> {
+        let (sides, clear, vague): ([Side; 2], [&'static [&'static str]; 2], [&'static [&'static str]; 2]) =
+            match kind {
+                Kind::LeftRightClassify => ([Side::Left, Side::Right], [&["left"], &["right"]], [&[], &[]]),
+                Kind::BehindFrontClassify => (
+                    [Side::Front, Side::Behind],
+                    [&["front"], &["behind"]],
+                    [&["closer", "nearer", "ahead"], &["farther", "further", "back"]],
+                ),
+                Kind::AboveBelowClassify => (
+                    [Side::Above, Side::Below],
+                    [&["above"], &["below", "beneath", "underneath"]],
+                    [&["higher", "over"], &["lower", "under"]],
+                ),
+                Kind::TallShortClassify => (
+                    [Side::Taller, Side::Shorter],
+                    [&["taller"], &["shorter"]],
+                    [&["higher", "tall"], &["lower", "short"]],
+                ),
+                Kind::WideThinClassify => (
+                    [Side::Wider, Side::Narrower],
+                    [&["wider", "broader"], &["narrower", "thinner", "slimmer"]],
+                    [&["wide"], &["narrow", "thin", "slim"]],
+                ),
+                Kind::NearFarClassify => (
+                    [Side::Near, Side::Far],
+                    [&["near", "next", "close", "beside", "nearby", "adjacent"], &["far", "distant"]],
+                    // "a long way"
+                    [&[], &["way"]],
+                ),
+                _ => return None,
+            };
+        Some(Self { sides, clear, vague })
+    }
+
+    /// Places of words and whether they are of the first side.
+    fn places(&self, words: &[String]) -> Vec<(usize, bool)> {
+        let find = |lists: &[&[&str]; 2]| -> Vec<(usize, bool)> {
+            let first =
+                |word: &String| lists.iter().position(|list| list.contains(&word.as_str())).map(|at| at == 0);
+            words.iter().enumerate().filter_map(|(at, word)| first(word).map(|first| (at, first))).collect()
+        };
+        let clear = find(&self.clear);
+        if clear.is_empty() { find(&self.vague) } else { clear }
+    }
+}
+
+fn side(question: &Question, words: &[String], mentions: &[Mention]) -> Option<Side> {
+    let table = SideWords::of(question.kind)?;
+    let places = table.places(words);
+    // "…, so the answer is in front"
+    let announced = words.iter().rposition(|word| word == "answer");
+    if let Some(at) = announced
+        && places.iter().any(|(place, _)| *place > at)
+    {
+        let first = only(places.iter().filter(|(place, _)| *place > at).map(|(_, first)| *first))?;
+        return Some(table.sides[usize::from(!first)]);
+    }
+    // Said of the other object, a word means its opposite; "near" and "far" are the same from both.
+    let symmetric = question.kind == Kind::NearFarClassify;
+    let found = found_mentions(question, words, mentions);
+    let of_other = |place: usize| {
+        let subject = found.iter().rev().find(|mention| mention.place < place && !mention.compared);
+        !symmetric && subject.is_some_and(|mention| mention.role == 1)
     };
-    only(words.iter().filter_map(|word| {
-        table.iter().find(|(_, names)| names.contains(&word.as_str())).map(|(side, _)| *side)
-    }))
+    let first = only(places.iter().map(|&(place, first)| first != of_other(place)))?;
+    Some(table.sides[usize::from(!first)])
 }
 
 fn number(word: &str) -> Option<u32> {
@@ -155,7 +205,17 @@ fn at_place(words: &[String], place: usize, name: &[String]) -> bool {
     !name.is_empty() && words.get(place..place + name.len()).is_some_and(|found| found == name)
 }
 
-fn object(question: &Question, text: &[String], mentions: &[Mention]) -> Option<u8> {
+/// A question's object, found in a text.
+struct Found {
+    role: usize,
+    /// Index of the first word of its name, after the article.
+    place: usize,
+    /// It follows "than", "with", "of", …: something is said in relation to it, not of it.
+    compared: bool,
+}
+
+/// In the order of the text; "the chair" is not found in "the red chair".
+fn found_mentions(question: &Question, text: &[String], mentions: &[Mention]) -> Vec<Found> {
     let mut names: Vec<(usize, Vec<String>)> = Vec::new();
     for (role, id) in question.objects.iter().enumerate() {
         for mention in mentions.iter().filter(|mention| mention.object == *id) {
@@ -166,12 +226,29 @@ fn object(question: &Question, text: &[String], mentions: &[Mention]) -> Option<
             names.push((role, name));
         }
     }
-    // "the chair" must not be found in "the red chair".
     names.sort_by_key(|(role, name)| (std::cmp::Reverse(name.len()), *role));
-    let chosen = (0..text.len())
-        .filter_map(|place| names.iter().find(|(_, name)| at_place(text, place, name)))
-        .map(|&(role, _)| role)
-        .find(|role| candidate(question.kind, *role))?;
+    let mut found = Vec::new();
+    let mut place = 0;
+    while place < text.len() {
+        if let Some((role, name)) = names.iter().find(|(_, name)| at_place(text, place, name)) {
+            let word =
+                |back: usize| place.checked_sub(back).and_then(|at| text.get(at)).map_or("", String::as_str);
+            let before = if word(1) == "the" { word(2) } else { word(1) };
+            let compared = matches!(before, "than" | "with" | "to" | "of" | "from");
+            found.push(Found { role: *role, place, compared });
+            place += name.len();
+        } else {
+            place += 1;
+        }
+    }
+    found
+}
+
+fn object(question: &Question, text: &[String], mentions: &[Mention]) -> Option<u8> {
+    let found = found_mentions(question, text, mentions);
+    let mut possible = found.iter().filter(|found| candidate(question.kind, found.role));
+    let first = possible.clone().next()?;
+    let chosen = possible.find(|found| !found.compared).unwrap_or(first).role;
     u8::try_from(chosen).ok()
 }
 
@@ -212,10 +289,11 @@ fn option(question: &Question, text: &str, text_words: &[String]) -> Option<u8> 
     // "the answer is B", "option B"
     let announced =
         text_words.windows(2).filter(|pair| matches!(pair[0].as_str(), "is" | "option" | "answer"));
-    let announced: Vec<u32> = announced
-        .filter(|pair| pair[1] != "a" || text.ends_with(['A', 'a']))
-        .filter_map(|pair| letter(&pair[1]))
-        .collect();
+    // "is a" is an article, unless nothing follows.
+    let article =
+        |pair: &[String]| pair[0] == "is" && pair[1] == "a" && text_words.last().is_some_and(|w| w != "a");
+    let announced: Vec<u32> =
+        announced.filter(|pair| !article(pair)).filter_map(|pair| letter(&pair[1])).collect();
     if !announced.is_empty() {
         return only(announced.into_iter()).and_then(as_code);
     }

@@ -38,6 +38,37 @@ pub(super) struct Measured {
     pub(super) hidden: f64,
 }
 
+/// Sides of the picture on which an object goes on unseen: left, right, top, bottom.
+struct Cut {
+    sides: [bool; 4],
+}
+
+impl Cut {
+    /// Nobody knows how far it goes on. Half as much again as is seen is a guess with which no length of it is said, and orders only where the
+    /// difference is larger than the object.
+    fn widen(&self, aabb: &mut Aabb, stands: bool) {
+        let size = aabb.size();
+        let unseen = |sigma: &mut f64, extent: f64| *sigma = sigma.hypot(0.5 * extent);
+        let [left, right, top, bottom] = self.sides;
+        if left {
+            unseen(&mut aabb.sigma_min[0], size.x.max(0.5 * size.z));
+        }
+        if right {
+            unseen(&mut aabb.sigma_max[0], size.x.max(0.5 * size.z));
+        }
+        if top {
+            unseen(&mut aabb.sigma_max[2], size.z.max(0.5 * size.x));
+        }
+        // What stands on a surface that is seen ends there, whatever is before it.
+        if bottom && !stands {
+            unseen(&mut aabb.sigma_min[2], size.z.max(0.5 * size.x));
+        }
+        if bottom {
+            unseen(&mut aabb.sigma_min[1], size.y.max(0.5 * size.x));
+        }
+    }
+}
+
 /// A level surface, to find out what stands on it.
 pub(super) struct Foot {
     height: Measure,
@@ -156,10 +187,11 @@ impl<'a> Measurer<'a> {
         let box_options = self.box_options();
         let mut aabb = robust_aabb(&points, &box_options).ok_or("its points span no box")?;
         let depth = self.depth_range(&mut depths);
-        let flags = self.flags(pixels, &depth);
+        let (flags, cut) = self.flags(pixels, &depth);
         self.widen(&mut aabb, &depth);
         let hidden = self.hide(&mut aabb, &depth);
         let support = self.stand(&mut aabb);
+        cut.widen(&mut aabb, support.is_some());
         let mut oriented = fit_gravity_box(&points, &aabb, &box_options);
         // The face it stands on was moved to the surface.
         level(&mut oriented, &aabb);
@@ -222,19 +254,22 @@ impl<'a> Measurer<'a> {
         )
     }
 
-    /// Whether the object leaves the picture, or something in front of it hides a part of it.
-    fn flags(&self, pixels: &[u32], depth: &DepthRange) -> Flags {
+    /// Whether the object leaves the picture, or something in front of it hides a part of it, and on which sides.
+    fn flags(&self, pixels: &[u32], depth: &DepthRange) -> (Flags, Cut) {
         let (width, height) = (self.camera.width, self.camera.height);
         let border = if self.exact() { 0 } else { 1 };
         let id = pixels.first().and_then(|&p| self.instances.ids().get(p as usize)).copied().unwrap_or(0);
         let margin = (3.0 * depth.sigma).max(0.02 * depth.median).max(0.02) as f32;
-        let (mut truncated, mut contour, mut hidden) = (0u32, 0u32, 0u32);
+        let mut contour = 0u32;
+        let (mut outside, mut hidden) = ([0u32; 4], [0u32; 4]);
         let depths = self.depth.0.values();
         for &pixel in pixels {
             let (x, y) = (pixel % width, pixel / width);
             let own = depths.get(pixel as usize).copied().unwrap_or(0.0);
-            if x <= border || y <= border || x + border + 1 >= width || y + border + 1 >= height {
-                truncated += 1;
+            let at_border =
+                [x <= border, x + border + 1 >= width, y <= border, y + border + 1 >= height];
+            for (count, at) in outside.iter_mut().zip(at_border) {
+                *count += u32::from(at);
             }
             let neighbours = [
                 (x > 0).then(|| pixel - 1),
@@ -242,7 +277,8 @@ impl<'a> Measurer<'a> {
                 (y > 0).then(|| pixel - width),
                 (y + 1 < height).then(|| pixel + width),
             ];
-            for next in neighbours.into_iter().flatten() {
+            for (side, next) in neighbours.into_iter().enumerate() {
+                let Some(next) = next else { continue };
                 if self.instances.ids().get(next as usize).copied() == Some(id) {
                     continue;
                 }
@@ -254,17 +290,23 @@ impl<'a> Measurer<'a> {
                     let at = i64::from(pixel) + n * step;
                     let same_row = step.abs() > 1 || at.div_euclid(i64::from(width)) == i64::from(y);
                     let other = usize::try_from(at).ok().filter(|_| same_row).and_then(|at| depths.get(at));
-                    let outside = usize::try_from(at).ok().and_then(|at| self.instances.ids().get(at)) != Some(&id);
-                    other.is_some_and(|&z| outside && z > 0.0 && own > 0.0 && z < own - margin)
+                    let beside = usize::try_from(at).ok().and_then(|at| self.instances.ids().get(at)) != Some(&id);
+                    other.is_some_and(|&z| beside && z > 0.0 && own > 0.0 && z < own - margin)
                 });
-                hidden += u32::from(nearer);
+                hidden[side] += u32::from(nearer);
             }
         }
-        Flags {
-            truncated: truncated > 2,
-            occluded: f64::from(hidden) > 0.03 * f64::from(contour),
+        // A pole that vanishes behind a car is hidden by a few pixels only. Measured outlines are ragged, exact ones are not.
+        let few = if self.exact() { 1 } else { (0.02 * f64::from(contour)) as u32 };
+        let cut = Cut {
+            sides: std::array::from_fn(|side| outside[side] > 2 || hidden[side] > few.max(1)),
+        };
+        let flags = Flags {
+            truncated: outside.iter().any(|&count| count > 2),
+            occluded: hidden.iter().sum::<u32>() > few,
             partial_depth: true,
-        }
+        };
+        (flags, cut)
     }
 
     /// Adds what the sampling of the outline and the tilt of the vertical contribute to the errors of the faces.
@@ -289,8 +331,13 @@ impl<'a> Measurer<'a> {
     /// Widens the uncertainty of faces behind which the object may go on, and gives how deep it may.
     fn hide(&self, aabb: &mut Aabb, depth: &DepthRange) -> f64 {
         let size = aabb.size();
-        // Nobody knows; most things are about as deep as they are wide, and few are deeper than wide and high.
-        let hidden = (size.x.max(0.5 * size.z) - size.y).max(0.25 * size.x).max(0.1 * size.z);
+        let above = self.frame.camera_height - aabb.max[2];
+        // Seen from above, the upper side shows how deep a thing is. Else nobody knows: a bus seen from its front is four times as deep as wide.
+        let hidden = if self.frame.gravity_aligned && above > 0.1 * aabb.min[1].max(0.0) {
+            0.35 * size.x.max(0.5 * size.z)
+        } else {
+            (2.5 * size.x.max(0.5 * size.z) - size.y).max(0.5 * size.x)
+        };
         let eye = DVec3::new(0.0, 0.0, self.frame.camera_height);
         let far = aabb.max[1].max(0.05 * depth.median);
         let slope = |face: f64, eye: f64| (face - eye) / far;
@@ -309,15 +356,19 @@ impl<'a> Measurer<'a> {
         let reach = (0.6 * aabb.size().x).max(0.15) + 0.1;
         let bottom = aabb.min[2];
         // What is hidden of the lowest part can only be lower.
-        let below = (2.5 * aabb.sigma_min[2]).clamp(0.03, 0.5);
-        let above = (0.02 + 0.01 * centre.y).max(0.15 * aabb.size().z.min(0.3));
+        let least = if self.exact() { 0.005 } else { 0.03 };
+        let below = (2.5 * aabb.sigma_min[2]).clamp(least, 0.5);
+        let above = if self.exact() { least } else { 0.02 + 0.01 * centre.y };
         let foot = self
             .feet
             .iter()
             .filter(|foot| (bottom - below..=bottom + above).contains(&foot.height.value))
             .filter(|foot| foot.height.value < aabb.max[2] - 0.005)
             .filter(|foot| foot.near(centre.x, aabb.min[1], reach) || foot.near(centre.x, centre.y, reach))
-            .max_by(|a, b| a.height.value.total_cmp(&b.height.value))?;
+            .min_by(|a, b| {
+                let off = |foot: &Foot| (foot.height.value - bottom).abs();
+                off(a).total_cmp(&off(b))
+            })?;
         aabb.min[2] = foot.height.value;
         let own = if foot.ground { 0.0 } else { foot.height.sigma };
         let pixel = self.pixel(centre.y.max(0.1));

@@ -39,7 +39,7 @@ pub(super) fn distances(objects: &[Measured], noise: &DepthNoise) -> Vec<PairDis
 fn sigma(one: &Measured, other: &Measured, p: DVec3, q: DVec3, noise: &DepthNoise) -> f64 {
     let direction = (q - p).normalize_or_zero();
     let (near, far) = if p.y <= q.y { (one, other) } else { (other, one) };
-    let back = direction.y.abs() * near.hidden;
+    let back = direction.y.abs() * near.hidden.max(0.5 * far.hidden);
     let side = |axis: usize, along: f64| {
         let (towards, from) = if along > 0.0 { (one, other) } else { (other, one) };
         along.abs() * towards.object.aabb.sigma_max[axis].hypot(from.object.aabb.sigma_min[axis])

@@ -11,6 +11,9 @@ use super::shape::{Primitive, Shape};
 use super::view::{Rectangle, View};
 use crate::Result;
 
+/// Pixels of a row between which the light of the surroundings is interpolated.
+const KNOT: usize = 16;
+
 /// All solids of a model in one list, and what the camera sees of them.
 pub(super) struct Canvas {
     pub(super) view: View,
@@ -116,7 +119,7 @@ impl Canvas {
             let owner = self.owners[index];
             if owner == 0 {
                 // The table of a table top shades the floor; walls and houses shade nothing.
-                model.world == super::World::TableTop && index >= 4
+                model.world == super::World::TableTop && index >= super::table::WALLS
             } else {
                 !removed(model, owner)
             }
@@ -146,29 +149,34 @@ impl Canvas {
         let film = Film::new(model, seed);
         let (width, height) = (self.view.width, self.view.height);
         let mut bytes = Vec::with_capacity(width * height * 3);
-        let mut last = NOTHING;
-        let mut prepared = None;
-        for row in 0..height {
-            for column in 0..width {
-                let at = row * width + column;
-                let edge = fine
-                    .as_ref()
-                    .is_some_and(|fine| mixed_pixel(fine, supersample, row, column, self.buffer.surface[at]));
-                let light = if let (true, Some(fine)) = (edge, &fine) {
-                    average(&shader, fine, supersample, row, column)
-                } else {
-                    let surface = self.buffer.surface[at];
-                    let (u, v) = (column as f32 + 0.5, row as f32 + 0.5);
-                    if surface != last {
-                        last = surface;
-                        prepared = shader.surface(surface);
-                    }
-                    match &prepared {
-                        Some(prepared) => shader.colour(prepared, u, v, 1.0 / self.buffer.inverse[at]),
-                        None => shader.sky(u, v),
-                    }
-                };
-                bytes.extend_from_slice(&film.develop(light, at));
+        let lines = self.buffer.surface.chunks_exact(width).zip(self.buffer.inverse.chunks_exact(width));
+        for (row, (surfaces, inverse)) in lines.enumerate() {
+            let v = row as f32 + 0.5;
+            let mut from = 0;
+            while from < width {
+                let number = surfaces[from];
+                let same = surfaces[from..].iter().take(KNOT).take_while(|&&other| other == number).count();
+                let to = from + same;
+                let surface = shader.surface(number);
+                let open = surface.as_ref().map_or([0.0; 2], |surface| {
+                    [from, to - 1].map(|x| shader.openness(surface, x as f32 + 0.5, v, 1.0 / inverse[x]))
+                });
+                let step = (open[1] - open[0]) / (same.max(2) - 1) as f32;
+                for (column, &inverse) in (from..to).zip(&inverse[from..to]) {
+                    let mixed =
+                        fine.as_ref().filter(|fine| mixed_pixel(fine, supersample, row, column, number));
+                    let u = column as f32 + 0.5;
+                    let light = match (mixed, &surface) {
+                        (Some(fine), _) => average(&shader, fine, supersample, row, column),
+                        (None, Some(surface)) => {
+                            let open = open[0] + step * (column - from) as f32;
+                            shader.colour(surface, u, v, 1.0 / inverse, open)
+                        }
+                        (None, None) => shader.sky(u, v),
+                    };
+                    bytes.extend_from_slice(&film.develop(light, row * width + column));
+                }
+                from = to;
             }
         }
         Ok(RgbImage::new(width as u32, height as u32, bytes)?)
@@ -207,7 +215,11 @@ fn average(shader: &Shader<'_>, fine: &Buffer, factor: usize, row: usize, column
             let u = column as f32 + (x as f32 + 0.5) * by;
             let v = row as f32 + (y as f32 + 0.5) * by;
             let light = match shader.surface(fine.surface[at]) {
-                Some(surface) => shader.colour(&surface, u, v, 1.0 / fine.inverse[at]),
+                Some(surface) => {
+                    let depth = 1.0 / fine.inverse[at];
+                    let open = shader.openness(&surface, u, v, depth);
+                    shader.colour(&surface, u, v, depth, open)
+                }
                 None => shader.sky(u, v),
             };
             // Bright lights must not spill over the edges they are seen through.

@@ -1,5 +1,7 @@
 //! Small things that stand on tables and shelves.
 
+use std::f64::consts::TAU;
+
 use super::dice::Dice;
 use super::finish::{ceramic, metal, natural, painted, patterned, plastic, wooden};
 use super::material::{BLACK, BROWN, GRAY, GREEN, Material, ORANGE, RED, WHITE, YELLOW, scaled, srgb};
@@ -321,7 +323,7 @@ pub(super) fn clock(dice: &mut Dice) -> Design {
     let z = r * 1.15;
     d.rod([0.0, r * 0.35, z], [0.0, -r * 0.35, z], [r, r], 0);
     d.rod([0.0, -r * 0.35, z], [0.0, -r * 0.37, z], [r * 0.86, r * 0.86], face);
-    let [minute, hour] = [dice.within(0.0, 6.28), dice.within(0.0, 6.28)];
+    let [minute, hour] = [dice.within(0.0, TAU), dice.within(0.0, TAU)];
     for (angle, long, y) in [(minute, 0.75, 0.385), (hour, 0.5, 0.405)] {
         let tip = [r * long * f64::sin(angle), -r * y, z + r * long * f64::cos(angle)];
         d.rod([0.0, -r * y, z], tip, [r * 0.035, r * 0.02], hand);

@@ -100,11 +100,20 @@ impl ShadowMap {
         }
         let s = self.softness;
         let taps = [(-0.9, -0.4), (0.4, -0.9), (0.9, 0.4), (-0.4, 0.9)];
+        // Most points are in full light or full shadow.
+        let open = |u: f32, v: f32| {
+            let at = v as i32 as usize * SHADOW_SIZE + u as i32 as usize;
+            self.inverse.get(at).is_none_or(|&inverse| inverse < threshold)
+        };
+        let middle = open(u + 0.5, v + 0.5);
+        if taps.iter().all(|&(x, y)| open(u + 0.5 + x * (s + 1.0), v + 0.5 + y * (s + 1.0)) == middle) {
+            return f32::from(middle);
+        }
         taps.iter().map(|&(x, y)| self.bilinear(u + x * s, v + y * s, threshold)).sum::<f32>() * 0.25
     }
 
     fn bilinear(&self, u: f32, v: f32, threshold: f32) -> f32 {
-        let (column, row) = (u as usize, v as usize);
+        let (column, row) = (u as i32 as usize, v as i32 as usize);
         let (fx, fy) = (u - column as f32, v - row as f32);
         let at = row.min(SHADOW_SIZE - 2) * SHADOW_SIZE + column.min(SHADOW_SIZE - 2);
         let open = |index: usize| f32::from(self.inverse[index] < threshold);
@@ -166,7 +175,7 @@ impl HeightMap {
         if !(u >= 0.0 && v >= 0.0 && u < limit && v < limit) {
             return 1.0;
         }
-        let (column, row) = (u as usize, v as usize);
+        let (column, row) = (u as i32 as usize, v as i32 as usize);
         let (fx, fy) = (u - column as f32, v - row as f32);
         let at = row * HEIGHT_SIZE + column;
         let h = &self.heights;

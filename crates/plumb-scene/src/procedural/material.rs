@@ -134,9 +134,9 @@ impl Material {
         let [u, v] = uv;
         match self.texture {
             Texture::Plain => self.base,
-            Texture::Stripes { width } => self.blended(band(v / width), width, pixel),
+            Texture::Stripes { width } => self.blended(band(v / width, pixel / width), width, pixel),
             Texture::Checks { size } => {
-                let (a, b) = (band(u / size), band(v / size));
+                let (a, b) = (band(u / size, pixel / size), band(v / size, pixel / size));
                 self.blended(a + b - 2.0 * a * b, size, pixel)
             }
             Texture::Wood { scale } => {
@@ -193,10 +193,12 @@ fn fade(size: f32, pixel: f32) -> f32 {
     (size / pixel.max(1e-6) - 0.8).clamp(0.0, 1.0)
 }
 
-/// 0 and 1 in turns, per unit.
-fn band(x: f32) -> f32 {
+/// 0 and 1 in turns, per unit; between them over the width of a pixel.
+fn band(x: f32, pixel: f32) -> f32 {
     let half = x * 0.5;
-    f32::from(half - half.floor() >= 0.5)
+    let at = (half - half.floor()) * 2.0;
+    let to_edge = if at < 1.0 { -at.min(1.0 - at) } else { (at - 1.0).min(2.0 - at) };
+    (0.5 + to_edge / (0.8 * pixel).max(1e-6)).clamp(0.0, 1.0)
 }
 
 /// 1 within `share` of a unit's end.

@@ -6,7 +6,7 @@ use glam::{DVec2, DVec3};
 
 use super::World;
 use super::dice::Dice;
-use super::finish::wood_look;
+use super::finish::{floor_look, wall_look, wood_look};
 use super::furniture as f;
 use super::items as i;
 use super::light::{Lighting, Source};
@@ -77,58 +77,6 @@ pub(super) fn build(dice: &mut Dice, size: [u32; 2]) -> Result<Model> {
         reach: 0.3,
     };
     Ok(model.into_scene_frame(eye.at, eye.heading))
-}
-
-fn wall_look(dice: &mut Dice) -> Material {
-    let tone = dice.pick([
-        [226, 220, 206],
-        [214, 220, 222],
-        [206, 214, 196],
-        [222, 204, 188],
-        [196, 206, 218],
-        [232, 228, 222],
-        [214, 202, 214],
-        [188, 192, 186],
-    ]);
-    let base = srgb(tone);
-    let plain = Material::plain(base);
-    match dice.below(5) {
-        0 => plain.textured(Texture::Bricks { width: 0.24, height: 0.08 }, scaled(base, 0.85)),
-        1 => plain.textured(Texture::Stripes { width: dice.within(0.08, 0.25) as f32 }, scaled(base, 0.9)),
-        _ => plain.textured(Texture::Mottled { scale: 0.4, strength: 0.35 }, scaled(base, 0.85)),
-    }
-}
-
-fn floor_look(dice: &mut Dice) -> Material {
-    let wood = wood_look(dice);
-    let plank =
-        Texture::Planks { width: dice.within(0.09, 0.2) as f32, length: dice.within(0.9, 1.8) as f32 };
-    match dice.below(6) {
-        0..=2 => {
-            let pale = srgb(dice.pick([[188, 150, 108], [166, 126, 88], [204, 176, 140], [148, 132, 116]]));
-            Material::plain(pale).textured(plank, scaled(pale, 0.72)).glossy(0.06)
-        }
-        3 => {
-            let tile = srgb(dice.pick([[206, 204, 198], [178, 182, 184], [196, 176, 152]]));
-            let texture = Texture::Tiles { size: dice.within(0.25, 0.6) as f32, joint: 0.012 };
-            Material::plain(tile).textured(texture, scaled(tile, 0.5)).glossy(0.12)
-        }
-        4 => {
-            let (light, dark) = dice.pick([
-                ([222, 218, 210], [84, 84, 88]),
-                ([214, 200, 176], [132, 96, 70]),
-                ([206, 214, 210], [96, 128, 120]),
-            ]);
-            Material::plain(srgb(light))
-                .textured(Texture::Checks { size: dice.within(0.25, 0.5) as f32 }, srgb(dark))
-        }
-        _ => {
-            let carpet =
-                srgb(dice.pick([[150, 142, 130], [120, 128, 138], [164, 150, 126], [128, 116, 120]]));
-            let texture = Texture::Mottled { scale: 0.05, strength: 0.8 };
-            Material { texture, base: carpet, second: scaled(carpet, 0.72), ..wood }
-        }
-    }
 }
 
 /// Floor, walls, ceiling, and what hangs on the walls.

@@ -67,7 +67,7 @@ impl Shader<'_> {
         let index = (number / SIDES) as usize;
         let side = number % SIDES;
         let solid = self.solids.get(index)?;
-        let axes = solid.axes.map(|axis| axis.as_vec3_array());
+        let axes = solid.axes.map(Single::to_single);
         let face = (side / 2) as usize;
         let form = match solid.shape {
             _ if side < CURVED => {
@@ -98,7 +98,7 @@ impl Shader<'_> {
         };
         Some(Surface {
             material: self.materials.get(usize::from(solid.material))?,
-            eye: own_eye.as_vec3_array(),
+            eye: own_eye.to_single(),
             rays: single(solid.axes.map(|axis| self.view.ray_along(axis))),
             world_rays: single(
                 [glam::DVec3::X, glam::DVec3::Y, glam::DVec3::Z].map(|axis| self.view.ray_along(axis)),
@@ -110,11 +110,11 @@ impl Shader<'_> {
         })
     }
 
-    /// Linear light at an image position where the surface is seen at a depth.
-    pub(super) fn colour(&self, surface: &Surface<'_>, u: f32, v: f32, depth: f32) -> Rgb {
+    /// Linear light at an image position where the surface is seen at a depth, with what [`Shader::openness`] is there.
+    pub(super) fn colour(&self, surface: &Surface<'_>, u: f32, v: f32, depth: f32, open: f32) -> Rgb {
         let own: [f32; 3] = std::array::from_fn(|i| surface.eye[i] + at(&surface.rays[i], u, v) * depth);
         let ray: [f32; 3] = std::array::from_fn(|i| at(&surface.world_rays[i], u, v));
-        let eye = self.view.eye.as_vec3_array();
+        let eye = self.view.eye.to_single();
         let point: [f32; 3] = std::array::from_fn(|i| eye[i] + ray[i] * depth);
         let (normal, uv) = self.normal_and_coordinates(surface, own);
         let material = surface.material;
@@ -124,7 +124,7 @@ impl Shader<'_> {
 
         let light = self.lighting;
         let (towards, strength) = match light.source {
-            Source::Sun { towards } => (towards.as_vec3_array(), 1.0),
+            Source::Sun { towards } => (towards.to_single(), 1.0),
             Source::Lamp { at } => {
                 let to: [f32; 3] = std::array::from_fn(|i| at[i] as f32 - point[i]);
                 let square = dot(to, to);
@@ -138,7 +138,6 @@ impl Shader<'_> {
             let moved: [f32; 3] = std::array::from_fn(|i| point[i] + normal[i] * off);
             key = strength * self.shadow.lit(moved);
         }
-        let open = self.heights.open(point) * self.corners(surface, point);
         let above = 0.5 + 0.5 * normal[2];
         let ambient = mixed(light.ambient[1], light.ambient[0], above);
         let mut out: Rgb =
@@ -151,19 +150,26 @@ impl Shader<'_> {
             let eight = four * four;
             let peak = eight * eight * eight * eight * two;
             let edge = (1.0 - facing.clamp(0.0, 1.0)).powi(4);
-            for i in 0..3 {
-                out[i] += material.gloss * (light.colour[i] * key * peak + ambient[i] * edge * 0.35);
+            for (out, (colour, ambient)) in out.iter_mut().zip(light.colour.into_iter().zip(ambient)) {
+                *out += material.gloss * (colour * key * peak + ambient * edge * 0.35);
             }
         }
         if material.glow > 0.0 {
-            for i in 0..3 {
-                out[i] += material.base[i] * material.glow;
+            for (out, base) in out.iter_mut().zip(material.base) {
+                *out += base * material.glow;
             }
         }
         if light.haze > 0.0 {
-            out = mixed(light.sky[1], out, (-depth / light.haze).exp2());
+            out = mixed(light.sky[1], out, light.haze / (light.haze + depth));
         }
         out
+    }
+
+    /// Share of the surroundings' light that arrives. It changes so slowly that a few points of a surface do.
+    pub(super) fn openness(&self, surface: &Surface<'_>, u: f32, v: f32, depth: f32) -> f32 {
+        let eye = self.view.eye.to_single();
+        let point: [f32; 3] = std::array::from_fn(|i| eye[i] + at(&surface.world_rays[i], u, v) * depth);
+        self.heights.open(point) * self.corners(surface, point)
     }
 
     fn normal_and_coordinates(&self, surface: &Surface<'_>, own: [f32; 3]) -> ([f32; 3], [f32; 2]) {
@@ -190,13 +196,14 @@ impl Shader<'_> {
         let half = room.half_extents();
         let mut open = 1.0;
         for i in 0..3 {
-            let axis = room.axes[i].as_vec3_array();
+            let axis = room.axes[i].to_single();
+            // The surface's own wall does not shade it.
+            if matches!(surface.form, Form::Face { normal, .. } if dot(normal, axis).abs() > 0.5) {
+                continue;
+            }
             let along = dot(axis, point) - room.axes[i].dot(room.centre) as f32;
             let gap = (half[i] as f32 - along.abs()).max(0.0) * 3.2;
-            // The surface's own wall has no gap; it must not count.
-            if gap > 0.016 {
-                open *= 1.0 - 0.3 / (1.0 + gap * gap * 2.0 + gap);
-            }
+            open *= 1.0 - 0.3 / (1.0 + gap * gap * 2.0 + gap);
         }
         open
     }
@@ -209,11 +216,11 @@ impl Shader<'_> {
 }
 
 trait Single {
-    fn as_vec3_array(self) -> [f32; 3];
+    fn to_single(self) -> [f32; 3];
 }
 
 impl Single for glam::DVec3 {
-    fn as_vec3_array(self) -> [f32; 3] {
+    fn to_single(self) -> [f32; 3] {
         [self.x as f32, self.y as f32, self.z as f32]
     }
 }

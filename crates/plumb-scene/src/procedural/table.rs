@@ -98,6 +98,9 @@ pub(super) fn build(dice: &mut Dice, size: [u32; 2]) -> Result<Model> {
     Ok(model.into_scene_frame(eye.at, eye.heading))
 }
 
+/// So many solids of the backdrop come before those of the table: the floor and two walls.
+pub(super) const WALLS: usize = 3;
+
 /// The floor, two walls and the table itself: all of it backdrop.
 fn surroundings(dice: &mut Dice, stage: &mut Stage, board: &Board) {
     let floor = srgb(dice.pick([[150, 132, 112], [120, 118, 116], [168, 150, 126], [104, 96, 92]]));

@@ -10,7 +10,7 @@ use super::distance::{ObjectShapes, closest_within};
 use super::draw::Canvas;
 use super::model::{Model, Thing};
 use super::raster::{Coverage, NOTHING};
-use super::shape::{bounds, bounds_along};
+use super::shape::{Primitive, bounds, bounds_along};
 use super::view::Rectangle;
 use crate::scene::{
     Attributes, DepthRange, Flags, ImageRef, NameSource, Object, PairDistance, SCENE_VERSION, Scene,
@@ -122,8 +122,7 @@ fn settle(model: &mut Model, canvas: &mut Canvas) -> Vec<Seen> {
         count(canvas, &mut seen);
         let mut dirty = Rectangle { x0: 0, x1: 0, y0: 0, y1: 0 };
         let mut changed = false;
-        for thing in 0..seen.len() {
-            let one = &seen[thing];
+        for (thing, one) in seen.iter().enumerate() {
             let enough = one.pixels >= fewest
                 && one.pixels as f32 >= LEAST_VISIBLE * one.alone as f32
                 && one.pixels <= largest
@@ -186,7 +185,7 @@ fn count(canvas: &Canvas, seen: &mut [Seen]) {
 /// Share of the rectangle around a thing's projection that is inside of the image.
 fn inside_share(canvas: &Canvas, thing: &Thing) -> f64 {
     let (mut low, mut high) = (DVec2::INFINITY, DVec2::NEG_INFINITY);
-    for corner in thing.solids.iter().flat_map(|solid| solid.corners()) {
+    for corner in thing.solids.iter().flat_map(Primitive::corners) {
         let (u, v, z) = canvas.view.project(corner);
         if z < 0.05 {
             return 0.0;

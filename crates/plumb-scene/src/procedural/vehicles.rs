@@ -22,7 +22,7 @@ struct Trim {
 
 fn trim(d: &mut Design) -> Trim {
     Trim {
-        glass: d.material(Material::plain(srgb([46, 60, 74])).glossy(0.9)),
+        glass: d.material(Material::plain(srgb([46, 60, 74])).glossy(0.5)),
         tyre: d.painted(srgb([26, 26, 27])),
         rim: d.material(Material::plain(srgb([150, 152, 156])).glossy(0.4)),
         lamp: d.material(Material::plain(srgb([250, 244, 214])).glossy(0.5).glowing(0.25)),

@@ -2,10 +2,10 @@
 //!
 //! Source: NumPy enhancement proposal 1 (`numpy/lib/_format_impl.py`).
 //!
-//! The header is read here and not by `npyz` 0.9.1, which writes the files of the tests, because of what that does with a hostile header before
+//! The header is read here and not by `npyz` 0.9.1, because of what that does with a hostile header before
 //! a caller sees a shape (measured, optimised unless said): a version 2 file of 12 bytes makes it reserve the 4 GiB that its length field names,
 //! in one piece, and abort where there are not as many (`header.rs`, `read_header`); a `descr` of 18 nested lists, in 88 bytes, takes 2 s and
-//! each level more half again to twice as long (its grammar, `py_literal`, tries each list twice), which is never for 60; a shape whose product
+//! each level more half again to twice as long (its grammar, `py_literal`, tries each list twice); a shape whose product
 //! is beyond 64 bits panics where overflow is checked (`read.rs`, `from_parts`).
 
 use half::f16;
