@@ -39,7 +39,8 @@ pub(crate) struct Scenes {
 
 fn size(text: &str) -> Result<(u32, u32), String> {
     let parse = |part: &str| part.parse().map_err(|_| format!("`{text}` is no size such as 640x480"));
-    let (width, height) = text.split_once('x').ok_or_else(|| format!("`{text}` is no size such as 640x480"))?;
+    let (width, height) =
+        text.split_once('x').ok_or_else(|| format!("`{text}` is no size such as 640x480"))?;
     Ok((parse(width)?, parse(height)?))
 }
 

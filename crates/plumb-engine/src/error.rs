@@ -20,7 +20,9 @@ pub enum EngineError {
     #[error("the engine has stopped")]
     Stopped,
     /// The message of the panic is on standard error.
-    #[error("an internal error ended the job (what it had written stays); please report what was printed above")]
+    #[error(
+        "an internal error ended the job (what it had written stays); please report what was printed above"
+    )]
     Panicked,
     #[error(transparent)]
     Model(#[from] plumb_vlm::VlmError),

@@ -40,11 +40,8 @@ impl Engine {
             .spawn(move || {
                 let mut actor = Actor { session: None, outbox: for_device };
                 while let Ok(job) = inbox.recv() {
-                    let reporter = Reporter {
-                        job: job.id,
-                        outbox: actor.outbox.clone(),
-                        cancel: job.cancel.clone(),
-                    };
+                    let reporter =
+                        Reporter { job: job.id, outbox: actor.outbox.clone(), cancel: job.cancel.clone() };
                     let ran = catch_unwind(AssertUnwindSafe(|| {
                         futures_lite::future::block_on(actor.run(job.request, &reporter));
                     }));
@@ -93,7 +90,9 @@ impl Engine {
             .spawn(move || {
                 reporter.send(EventKind::Started);
                 let ran = catch_unwind(AssertUnwindSafe(|| data::run(&request, &reporter)));
-                reporter.end(ran.unwrap_or(Some(Err(EngineError::Panicked))).unwrap_or(Err(EngineError::Stopped)));
+                reporter.end(
+                    ran.unwrap_or(Some(Err(EngineError::Panicked))).unwrap_or(Err(EngineError::Stopped)),
+                );
             })
             .map(drop)
             .map_err(|e| EngineError::Device(format!("a thread for the job does not start: {e}")))

@@ -65,7 +65,11 @@ impl Camera {
             let tangent = f64::from(size) / (2.0 * focal);
             // tan(0.5°) and tan(85°)
             if !(focal.is_finite() && (0.008_727..=11.43).contains(&tangent)) {
-                return wrong(field, focal.to_string(), "a focal length in pixels that gives a view of 1° to 170°");
+                return wrong(
+                    field,
+                    focal.to_string(),
+                    "a focal length in pixels that gives a view of 1° to 170°",
+                );
             }
         }
         for (field, point, size) in [("cx", self.cx, self.width), ("cy", self.cy, self.height)] {
@@ -146,8 +150,7 @@ impl Camera {
     /// # Errors
     /// As [`Camera::new`].
     pub fn crop(&self, x: u32, y: u32, width: u32, height: u32) -> Result<Self> {
-        let camera =
-            Self { width, height, cx: self.cx - f64::from(x), cy: self.cy - f64::from(y), ..*self };
+        let camera = Self { width, height, cx: self.cx - f64::from(x), cy: self.cy - f64::from(y), ..*self };
         camera.check()?;
         Ok(camera)
     }
@@ -157,8 +160,7 @@ impl Camera {
     /// # Errors
     /// As [`Camera::new`].
     pub fn resized(&self, width: u32, height: u32) -> Result<Self> {
-        let (sx, sy) =
-            (f64::from(width) / f64::from(self.width), f64::from(height) / f64::from(self.height));
+        let (sx, sy) = (f64::from(width) / f64::from(self.width), f64::from(height) / f64::from(self.height));
         let camera =
             Self { width, height, fx: self.fx * sx, fy: self.fy * sy, cx: self.cx * sx, cy: self.cy * sy };
         camera.check()?;
@@ -176,7 +178,9 @@ mod tests {
         let camera = Camera::new(640, 480, [525.0, 525.0, 319.5, 239.5], PixelCentre::Integer)?;
         assert_eq!((camera.cx, camera.cy), (320.0, 240.0));
         assert_eq!(camera.intrinsics(PixelCentre::Integer), [525.0, 525.0, 319.5, 239.5]);
-        assert!((camera.matrix() * DVec3::new(0.0, 0.0, 2.0) - DVec3::new(640.0, 480.0, 2.0)).length() < 1e-12);
+        assert!(
+            (camera.matrix() * DVec3::new(0.0, 0.0, 2.0) - DVec3::new(640.0, 480.0, 2.0)).length() < 1e-12
+        );
         Ok(())
     }
 

@@ -146,12 +146,16 @@ mod tests {
         let down = SceneFrame::from_up(DVec3::NEG_Z, Some(2.0));
         assert!((down.rotation() * DVec3::NEG_Y - DVec3::Y).length() < 1e-12);
         assert!((down.rotation() * DVec3::X - DVec3::X).length() < 1e-12);
-        assert_eq!(SceneFrame::CAMERA.point_from_camera(DVec3::new(1.0, 2.0, 3.0)), DVec3::new(1.0, 3.0, -2.0));
+        assert_eq!(
+            SceneFrame::CAMERA.point_from_camera(DVec3::new(1.0, 2.0, 3.0)),
+            DVec3::new(1.0, 3.0, -2.0)
+        );
     }
 
     #[test]
     fn gravity_reads_and_writes_both_forms() -> Result<(), serde_json::Error> {
-        let known: Gravity = serde_json::from_str(r#"{"direction":[0.0,1.0,0.0],"sigma":0.5,"source":"normals"}"#)?;
+        let known: Gravity =
+            serde_json::from_str(r#"{"direction":[0.0,1.0,0.0],"sigma":0.5,"source":"normals"}"#)?;
         assert_eq!(known.up(), Some(DVec3::NEG_Y));
         let refused: Gravity = serde_json::from_str(r#"{"refused":"no plane"}"#)?;
         assert_eq!(refused.up(), None);

@@ -128,7 +128,7 @@ pub fn lift_degraded(rendered: &Rendered, degradation: &Degradation, seed: u64) 
         ..LiftOptions::default()
     };
     let mut scene = lift(&input, &lift_options).map_err(PipelineError::from)?.scene;
-    scene.id = format!("{:016x}", seed);
+    scene.id = format!("{seed:016x}");
     Ok(scene)
 }
 
@@ -251,7 +251,11 @@ impl fmt::Display for Accuracy {
             let share = 100.0 * counts.right as f64 / counts.asked.max(1) as f64;
             write!(f, "{:<22} {:>8} {share:>8.2} %", kind.name(), counts.asked)?;
             if kind.is_quantitative() {
-                write!(f, "  within 10 %: {:.1} %", 100.0 * counts.close as f64 / counts.asked.max(1) as f64)?;
+                write!(
+                    f,
+                    "  within 10 %: {:.1} %",
+                    100.0 * counts.close as f64 / counts.asked.max(1) as f64
+                )?;
             }
             writeln!(f)?;
         }

@@ -7,13 +7,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use plumb_geometry::{Camera, DepthNoise, Gravity, PixelCentre, RayDepth, ZDepth};
 use plumb_image::{Limits, RgbImage, encode_png};
+use plumb_scene::Instances;
 use plumb_scene::export::{cloud_points, instances_png, scene_boxes, scene_to_json, write_glb, write_ply};
 use plumb_scene::labels::{self, boxes_to_instances};
 use plumb_scene::lift::{LiftInput, LiftOptions, Lifted};
 use plumb_scene::rgbd::{
     DepthFormat, DepthOptions, FramePaths, calibration, find_frames, match_colour, read_depth, read_nyu_mat,
 };
-use plumb_scene::Instances;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -153,7 +153,8 @@ struct Loaded {
 pub fn lift(job: &LiftJob, monitor: &dyn Monitor) -> Result<LiftReport> {
     let frames = frames(job)?;
     make_folder(&job.out)?;
-    let single = matches!(&frames[..], [_]) && matches!(&job.source, LiftSource::Pair { color, .. } if !color.is_dir());
+    let single = matches!(&frames[..], [_])
+        && matches!(&job.source, LiftSource::Pair { color, .. } if !color.is_dir());
     let total = frames.len() as u64;
     let done = AtomicU64::new(0);
     let results: Vec<Result<LiftedFrame>> = frames
@@ -221,7 +222,9 @@ fn frames(job: &LiftJob) -> Result<Vec<Frame>> {
             let limit = limit.unwrap_or(usize::MAX);
             if path.extension().is_some_and(|extension| extension == "mat") {
                 // The number of frames is in the file; NYUv2 has 1449.
-                return Ok((0..limit.min(1449)).map(|index| Frame::Mat { path: path.clone(), index }).collect());
+                return Ok((0..limit.min(1449))
+                    .map(|index| Frame::Mat { path: path.clone(), index })
+                    .collect());
             }
             let format = job.format.ok_or_else(|| unusable(path, "a folder of frames needs its --format"))?;
             let found = find_frames(path, format)?;
@@ -280,7 +283,8 @@ fn load_files(job: &LiftJob, paths: &FramePaths) -> Result<Loaded> {
     let bytes = fs::read(&paths.color).map_err(io(&paths.color))?;
     let colour_name = paths.color.display().to_string();
     let image = plumb_image::read(&paths.color, &Limits::default())?;
-    let options = DepthOptions { format: job.format, scale: job.depth_scale, ray: job.ray, ..DepthOptions::default() };
+    let options =
+        DepthOptions { format: job.format, scale: job.depth_scale, ray: job.ray, ..DepthOptions::default() };
     let file = read_depth(&paths.depth, &options)?;
     let original = image.size();
     let image = match_colour(image, &file.depth, &colour_name)?;
@@ -345,14 +349,17 @@ fn instances(
     depth: &ZDepth,
 ) -> Result<(Option<Instances>, &'static str)> {
     let (width, height) = (depth.0.width(), depth.0.height());
-    let colour_file = paths.color.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let colour_file =
+        paths.color.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     let read = |path: &Path| fs::read(path).map_err(io(path));
     let of_frame = |path: &Path| -> Result<PathBuf> {
         if !path.is_dir() {
             return Ok(path.to_path_buf());
         }
         let name = stem(&paths.color);
-        files_by_stem(path)?.remove(&name).ok_or_else(|| unusable(path, &format!("no file named {name}.* in it")))
+        files_by_stem(path)?
+            .remove(&name)
+            .ok_or_else(|| unusable(path, &format!("no file named {name}.* in it")))
     };
     Ok(match source {
         ObjectSource::Proposals => (None, "proposals"),
@@ -366,7 +373,8 @@ fn instances(
         }
         ObjectSource::Boxes(path) => {
             let path = of_frame(path)?;
-            let boxes = labels::boxes(&read(&path)?, &path.display().to_string(), &colour_file, width, height)?;
+            let boxes =
+                labels::boxes(&read(&path)?, &path.display().to_string(), &colour_file, width, height)?;
             (Some(boxes_to_instances(&boxes, depth)?), "boxes")
         }
         ObjectSource::Coco(path) => {
@@ -394,10 +402,8 @@ fn one(job: &LiftJob, frame: &Frame, out: &Path) -> Result<LiftedFrame> {
         depth_from: &loaded.depth_from,
     };
     let began = std::time::Instant::now();
-    let Lifted { mut scene, cloud, instances, left_out, .. } =
-        plumb_scene::lift::lift(&input, &options).map_err(|error| {
-            unusable(Path::new(&frame.input()), &error.to_string())
-        })?;
+    let Lifted { mut scene, cloud, instances, left_out, .. } = plumb_scene::lift::lift(&input, &options)
+        .map_err(|error| unusable(Path::new(&frame.input()), &error.to_string()))?;
     let lift_ms = began.elapsed().as_secs_f64() * 1e3;
     let (picture, file) = &loaded.picture;
     scene.image.sha256 = digest(picture);

@@ -97,7 +97,12 @@ impl Field {
             .map(|_| {
                 let [fx, fy, phase]: [f64; 3] = rng.random();
                 // Half a period to three over the width of the picture.
-                [amplitude, (fx - 0.5) * 6.0 * std::f64::consts::PI, (fy - 0.5) * 6.0 * std::f64::consts::PI, phase * std::f64::consts::TAU]
+                [
+                    amplitude,
+                    (fx - 0.5) * 6.0 * std::f64::consts::PI,
+                    (fy - 0.5) * 6.0 * std::f64::consts::PI,
+                    phase * std::f64::consts::TAU,
+                ]
             })
             .collect();
         Self { waves }

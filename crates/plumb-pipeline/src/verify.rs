@@ -176,7 +176,9 @@ fn verify_run(rows: &[QaRow], templates: &Templates, text: bool) -> Vec<Outcome>
     let Some(scene) = rows.first().and_then(|row| row.scene.as_deref()) else {
         return rows
             .iter()
-            .map(|row| Outcome::Undecided(format!("the geometry of scene {} is not in the file", row.pair.scene)))
+            .map(|row| {
+                Outcome::Undecided(format!("the geometry of scene {} is not in the file", row.pair.scene))
+            })
             .collect();
     };
     let index = SceneIndex::new(scene);

@@ -42,7 +42,9 @@ pub use kind::{AnswerForm, Family, Kind, Shape};
 pub use marks::{MarkError, draw_marks, to_cvbench};
 pub use mention::{Avoid, MARK_COLOURS, MentionOptions, Mentions, OrdinalAxis, ReferenceMode};
 pub use number::{LengthStyle, Locale, ParsedLength, parse_length, say_length};
-pub use pair::{Answer, Fact, FactName, Mark, Mention, Proof, QaPair, Quantity, Question, Reference, Side, Unit};
+pub use pair::{
+    Answer, Fact, FactName, Mark, Mention, Proof, QaPair, Quantity, Question, Reference, Side, Unit,
+};
 pub use scene_index::{ObjectFacts, SceneIndex};
 pub use template::{Case, Noun, Slots, StepSlots, Templates};
 pub use verify::{Band, Verdict, check_pair, verify, verify_text};

@@ -26,7 +26,8 @@ pub use cloud::ColouredCloud;
 pub use error::SceneError;
 pub use instances::{Instances, Label};
 pub use scene::{
-    Attributes, DepthRange, Flags, ImageRef, NameSource, Object, PairDistance, SCENE_VERSION, Scene, SceneSource,
+    Attributes, DepthRange, Flags, ImageRef, NameSource, Object, PairDistance, SCENE_VERSION, Scene,
+    SceneSource,
 };
 
 /// The result of everything here that can fail.

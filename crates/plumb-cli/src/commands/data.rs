@@ -89,7 +89,7 @@ pub(crate) fn synth(args: &Synth) -> anyhow::Result<ExitCode> {
 }
 
 fn print_synth(report: &SynthReport, args: &Synth) {
-    println!("{}", report.blind);
+    println!("{}", report.blind.score());
     for put_aside in &report.quarantined {
         println!("put aside: {}: {}", put_aside.input, put_aside.reason);
     }

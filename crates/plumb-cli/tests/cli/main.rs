@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod broken;
+mod data;
 mod eval;
 mod hub;
 mod setup;

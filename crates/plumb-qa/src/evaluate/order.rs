@@ -50,6 +50,9 @@ impl<R: Record> Case<'_, '_, R> {
     /// By how much, given the direction.
     pub(super) fn difference(&mut self, axis: Axis, first: bool) -> Result<TruthValue, Reject> {
         let [a, b] = self.objects2()?;
+        // The centre of what is not seen whole may be elsewhere: which side it is on survives that, by how much does not.
+        self.sized(a)?;
+        self.sized(b)?;
         let order = self.compare(axis, a, b)?;
         if order.first != first {
             return Err(Reject::FalsePremise);

@@ -44,7 +44,11 @@ pub fn name_index([r, g, b]: [u8; 3]) -> usize {
             if max < 0.72 || chroma / max < 0.5 { 10 } else { 4 }
         }
         h if h < 68.0 => {
-            if max < 0.45 { 10 } else { 5 }
+            if max < 0.45 {
+                10
+            } else {
+                5
+            }
         }
         h if h < 165.0 => 6,
         h if h < 255.0 => 7,

@@ -6,8 +6,8 @@
 
 use glam::{DVec3, Vec3};
 use plumb_geometry::{
-    Aabb, BoxOptions, Camera, CleanOptions, DepthNoise, FaceNoise, GravityBox, Measure, OrganizedCloud, SceneFrame, SupportPlane, ZDepth,
-    clean_object, fit_gravity_box, robust_aabb,
+    Aabb, BoxOptions, Camera, CleanOptions, DepthNoise, FaceNoise, GravityBox, Measure, OrganizedCloud,
+    SceneFrame, SupportPlane, ZDepth, clean_object, fit_gravity_box, robust_aabb,
 };
 use plumb_image::RgbImage;
 
@@ -82,6 +82,7 @@ impl Foot {
         let turn = Turn::new(frame);
         supports
             .iter()
+            .filter(|support| super::propose::is_clear(support))
             .map(|support| {
                 let step = (support.inliers.len() / 600).max(1);
                 let plan = support
@@ -172,17 +173,27 @@ impl<'a> Measurer<'a> {
     pub(super) fn object(&self, label: &Label, pixels: &[u32]) -> Result<Measured, String> {
         let (points, depths) = self.points(pixels);
         if points.len() < self.options.min_points {
-            return Err(format!("{} pixels have a trusted depth, {} are needed", points.len(), self.options.min_points));
+            return Err(format!(
+                "{} pixels have a trusted depth, {} are needed",
+                points.len(),
+                self.options.min_points
+            ));
         }
         let keep: Vec<u32> = if self.exact() {
             (0..points.len() as u32).collect()
         } else {
-            clean_object(&points, &CleanOptions::default()).ok_or("too few points agree with each other")?.keep
+            clean_object(&points, &CleanOptions::default())
+                .ok_or("too few points agree with each other")?
+                .keep
         };
         let points: Vec<Vec3> = keep.iter().filter_map(|&i| points.get(i as usize).copied()).collect();
         let mut depths: Vec<f32> = keep.iter().filter_map(|&i| depths.get(i as usize).copied()).collect();
         if points.len() < self.options.min_points {
-            return Err(format!("{} points are left after cleaning, {} are needed", points.len(), self.options.min_points));
+            return Err(format!(
+                "{} points are left after cleaning, {} are needed",
+                points.len(),
+                self.options.min_points
+            ));
         }
         let box_options = self.box_options();
         let mut aabb = robust_aabb(&points, &box_options).ok_or("its points span no box")?;
@@ -266,8 +277,7 @@ impl<'a> Measurer<'a> {
         for &pixel in pixels {
             let (x, y) = (pixel % width, pixel / width);
             let own = depths.get(pixel as usize).copied().unwrap_or(0.0);
-            let at_border =
-                [x <= border, x + border + 1 >= width, y <= border, y + border + 1 >= height];
+            let at_border = [x <= border, x + border + 1 >= width, y <= border, y + border + 1 >= height];
             for (count, at) in outside.iter_mut().zip(at_border) {
                 *count += u32::from(at);
             }
@@ -284,29 +294,47 @@ impl<'a> Measurer<'a> {
                 }
                 contour += 1;
                 // Beside the outline, measured depth is often missing or mixed: look a little farther out.
-                let reach = if self.exact() { 1 } else { 4 };
+                let reach = 4;
                 let step = i64::from(next) - i64::from(pixel);
-                let nearer = (1..=reach).any(|n| {
-                    let at = i64::from(pixel) + n * step;
-                    let same_row = step.abs() > 1 || at.div_euclid(i64::from(width)) == i64::from(y);
-                    let other = usize::try_from(at).ok().filter(|_| same_row).and_then(|at| depths.get(at));
-                    let beside = usize::try_from(at).ok().and_then(|at| self.instances.ids().get(at)) != Some(&id);
-                    other.is_some_and(|&z| beside && z > 0.0 && own > 0.0 && z < own - margin)
-                });
+                let nearer = if self.exact() {
+                    self.steps_back(pixel, next, own)
+                } else {
+                    (1..=reach).any(|n| {
+                        let at = i64::from(pixel) + n * step;
+                        let same_row = step.abs() > 1 || at.div_euclid(i64::from(width)) == i64::from(y);
+                        let other =
+                            usize::try_from(at).ok().filter(|_| same_row).and_then(|at| depths.get(at));
+                        let beside =
+                            usize::try_from(at).ok().and_then(|at| self.instances.ids().get(at)) != Some(&id);
+                        other.is_some_and(|&z| beside && z > 0.0 && own > 0.0 && z < own - margin)
+                    })
+                };
                 hidden[side] += u32::from(nearer);
             }
         }
         // A pole that vanishes behind a car is hidden by a few pixels only. Measured outlines are ragged, exact ones are not.
         let few = if self.exact() { 1 } else { (0.02 * f64::from(contour)) as u32 };
-        let cut = Cut {
-            sides: std::array::from_fn(|side| outside[side] > 2 || hidden[side] > few.max(1)),
-        };
+        let cut = Cut { sides: std::array::from_fn(|side| outside[side] > 2 || hidden[side] > few.max(1)) };
         let flags = Flags {
             truncated: outside.iter().any(|&count| count > 2),
             occluded: hidden.iter().sum::<u32>() > few,
             partial_depth: true,
         };
         (flags, cut)
+    }
+
+    /// Whether exact depth jumps towards the camera from `pixel` to its neighbour `next`: more than the slope of the surface there explains, so not where
+    /// the object meets what it stands on.
+    fn steps_back(&self, pixel: u32, next: u32, own: f32) -> bool {
+        let depths = self.depth.0.values();
+        let beyond = 2 * i64::from(next) - i64::from(pixel);
+        let at = |index: usize| depths.get(index).copied().filter(|&z| z > 0.0);
+        let Some(first) = at(next as usize) else { return false };
+        let ids = self.instances.ids();
+        let same = |index: usize| ids.get(index) == ids.get(next as usize);
+        let slope =
+            usize::try_from(beyond).ok().filter(|&i| same(i)).and_then(at).map_or(0.0, |z| (z - first).abs());
+        own > 0.0 && own - first > 0.002 * own + 2.5 * slope
     }
 
     /// Adds what the sampling of the outline and the tilt of the vertical contribute to the errors of the faces.
@@ -334,14 +362,14 @@ impl<'a> Measurer<'a> {
         let above = self.frame.camera_height - aabb.max[2];
         // Seen from above, the upper side shows how deep a thing is. Else nobody knows: a bus seen from its front is four times as deep as wide.
         let hidden = if self.frame.gravity_aligned && above > 0.1 * aabb.min[1].max(0.0) {
-            0.35 * size.x.max(0.5 * size.z)
+            0.75 * size.x.max(0.5 * size.z)
         } else {
             (2.5 * size.x.max(0.5 * size.z) - size.y).max(0.5 * size.x)
         };
         let eye = DVec3::new(0.0, 0.0, self.frame.camera_height);
         let far = aabb.max[1].max(0.05 * depth.median);
         let slope = |face: f64, eye: f64| (face - eye) / far;
-        let widen = |sigma: &mut f64, by: f64| *sigma = sigma.hypot(0.5 * by.max(0.0));
+        let widen = |sigma: &mut f64, by: f64| *sigma = sigma.hypot(0.7 * by.max(0.0));
         widen(&mut aabb.sigma_min[0], -slope(aabb.min[0], eye.x) * hidden);
         widen(&mut aabb.sigma_max[0], slope(aabb.max[0], eye.x) * hidden);
         widen(&mut aabb.sigma_min[2], -slope(aabb.min[2], eye.z) * hidden);
@@ -353,7 +381,11 @@ impl<'a> Measurer<'a> {
     /// Finds the surface the object stands on and moves its lowest face there.
     fn stand(&self, aabb: &mut Aabb) -> Option<Measure> {
         let centre = aabb.centre();
-        let reach = (0.6 * aabb.size().x).max(0.15) + 0.1;
+        // The floor around an object is seen, a table top under it hardly: there, the surface must be close by.
+        let reach = |foot: &Foot| {
+            let width = aabb.size().x;
+            if foot.ground { (0.6 * width).max(0.15) + 0.1 } else { (0.35 * width).max(0.1) + 0.05 }
+        };
         let bottom = aabb.min[2];
         // What is hidden of the lowest part can only be lower.
         let least = if self.exact() { 0.005 } else { 0.03 };
@@ -364,15 +396,22 @@ impl<'a> Measurer<'a> {
             .iter()
             .filter(|foot| (bottom - below..=bottom + above).contains(&foot.height.value))
             .filter(|foot| foot.height.value < aabb.max[2] - 0.005)
-            .filter(|foot| foot.near(centre.x, aabb.min[1], reach) || foot.near(centre.x, centre.y, reach))
+            .filter(|foot| {
+                foot.near(centre.x, aabb.min[1], reach(foot)) || foot.near(centre.x, centre.y, reach(foot))
+            })
             .min_by(|a, b| {
                 let off = |foot: &Foot| (foot.height.value - bottom).abs();
                 off(a).total_cmp(&off(b))
             })?;
+        let moved = (bottom - foot.height.value).abs();
         aabb.min[2] = foot.height.value;
         let own = if foot.ground { 0.0 } else { foot.height.sigma };
         let pixel = self.pixel(centre.y.max(0.1));
-        aabb.sigma_min[2] = own.hypot(0.5 * pixel).hypot(self.options.noise.sigma_z(centre.y.max(0.0)) * 0.25);
+        // The further it was moved, the likelier that the surface is not the one it stands on.
+        aabb.sigma_min[2] = own
+            .hypot(0.5 * pixel)
+            .hypot(self.options.noise.sigma_z(centre.y.max(0.0)) * 0.25)
+            .hypot(0.5 * moved);
         Some(foot.height)
     }
 }

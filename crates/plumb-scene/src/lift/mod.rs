@@ -14,8 +14,8 @@ pub mod propose;
 
 use glam::{DVec3, Vec3};
 use plumb_geometry::{
-    Camera, DepthNoise, FilterOptions, Gravity, GravityOptions, GroundOptions, Measure, OrganizedCloud, SceneFrame,
-    SupportPlane, ZDepth, estimate_gravity, find_ground,
+    Camera, DepthNoise, FilterOptions, Gravity, GravityOptions, Ground, GroundOptions, Measure,
+    OrganizedCloud, SceneFrame, SupportPlane, ZDepth, estimate_gravity, find_ground,
 };
 use plumb_image::RgbImage;
 
@@ -103,16 +103,15 @@ pub fn lift(input: &LiftInput<'_>, options: &LiftOptions) -> Result<Lifted> {
     let gravity = input.gravity.map_or_else(|| estimate_gravity(&cloud, &options.gravity), Clone::clone);
     let ground = gravity.up().and_then(|up| find_ground(&cloud, up, &options.ground));
     let camera_height = ground.as_ref().map(|ground| ground.camera_height);
-    let frame = gravity
+    let mut frame = gravity
         .up()
         .map_or(SceneFrame::CAMERA, |up| SceneFrame::from_up(up, camera_height.map(|height| height.value)));
+    frame.grounded &= ground.as_ref().is_some_and(is_floor);
     let supports = ground.map_or_else(Vec::new, |ground| ground.planes);
 
     let proposed = match input.instances {
         Some(_) => None,
-        None => {
-            Some(propose::propose(input.image, &cloud, &supports, gravity.up(), &options.proposals)?)
-        }
+        None => Some(propose::propose(input.image, &cloud, &supports, gravity.up(), &options.proposals)?),
     };
     let instances = proposed.as_ref().or(input.instances).ok_or_else(|| SceneError::Unusable {
         what: "objects".to_owned(),
@@ -141,13 +140,17 @@ pub fn lift(input: &LiftInput<'_>, options: &LiftOptions) -> Result<Lifted> {
             Err(reason) => left_out.push(format!("{} ({} pixels): {reason}", label.name, pixels.len())),
         }
     }
-    let pairs = pairs::distances(&measured, &options.noise);
+    let pairs = pairs::distances(&measured, &options.noise, input.camera.fx.min(input.camera.fy));
     let scene = Scene {
         version: SCENE_VERSION,
         id: String::new(),
         source: SceneSource::Lifted {
             depth: input.depth_from.to_owned(),
-            objects: if proposed.is_some() { "proposals".to_owned() } else { input.instances_from.to_owned() },
+            objects: if proposed.is_some() {
+                "proposals".to_owned()
+            } else {
+                input.instances_from.to_owned()
+            },
         },
         image: ImageRef {
             path: String::new(),
@@ -168,6 +171,15 @@ pub fn lift(input: &LiftInput<'_>, options: &LiftOptions) -> Result<Lifted> {
     let coloured = colour_cloud(input.image, &cloud, &frame, instances);
     let instances = instances.clone();
     Ok(Lifted { scene, cloud: coloured, instances, supports, left_out })
+}
+
+/// Whether the lowest large surface is surely the ground. Close to the camera and small, it may as well be a table whose floor is out of view: heights
+/// above it are right, heights above the ground are not known.
+fn is_floor(ground: &Ground) -> bool {
+    const EYE_LEVEL: f64 = 1.0;
+    const LARGER_THAN_TABLES: f64 = 2.5;
+    let area = ground.planes.first().map_or(0.0, |plane| plane.area);
+    ground.camera_height.value >= EYE_LEVEL || area >= LARGER_THAN_TABLES
 }
 
 fn check(input: &LiftInput<'_>) -> Result<()> {
@@ -196,7 +208,10 @@ fn check(input: &LiftInput<'_>) -> Result<()> {
     }
     let (measured, all) = (input.depth.0.measured(), input.depth.0.values().len());
     if (measured as f64) < MIN_MEASURED * all as f64 || measured < 100 {
-        return Err(unusable("depth", format!("{measured} of {all} pixels have a distance; a lift needs 2 %")));
+        return Err(unusable(
+            "depth",
+            format!("{measured} of {all} pixels have a distance; a lift needs 2 %"),
+        ));
     }
     Ok(())
 }
@@ -214,7 +229,8 @@ fn colour_cloud(
     coloured.colours.reserve(count);
     coloured.instances.reserve(count);
     let turn = Turn::new(frame);
-    let pixels = cloud.points().iter().zip(cloud.normals()).zip(image.data().as_chunks::<3>().0).zip(instances.ids());
+    let pixels =
+        cloud.points().iter().zip(cloud.normals()).zip(image.data().as_chunks::<3>().0).zip(instances.ids());
     for (((&point, &normal), &rgb), &id) in pixels {
         if point.z > 0.0 {
             coloured.positions.push(turn.point(point).to_array());
@@ -235,7 +251,10 @@ struct Turn {
 
 impl Turn {
     fn new(frame: &SceneFrame) -> Self {
-        Self { axes: frame.axes.map(|axis| DVec3::from_array(axis).as_vec3()), height: frame.camera_height as f32 }
+        Self {
+            axes: frame.axes.map(|axis| DVec3::from_array(axis).as_vec3()),
+            height: frame.camera_height as f32,
+        }
     }
 
     fn direction(&self, v: Vec3) -> Vec3 {

@@ -7,13 +7,14 @@ use super::measure::Measured;
 use crate::scene::PairDistance;
 
 /// Distances of all pairs whose surfaces can be compared, sorted.
-pub(super) fn distances(objects: &[Measured], noise: &DepthNoise) -> Vec<PairDistance> {
+pub(super) fn distances(objects: &[Measured], noise: &DepthNoise, focal: f64) -> Vec<PairDistance> {
     let indices: Vec<SurfaceIndex> = objects.iter().map(|object| SurfaceIndex::new(&object.points)).collect();
     let mut pairs = Vec::with_capacity(objects.len() * objects.len().saturating_sub(1) / 2);
     for (a, (one, first)) in (0u32..).zip(objects.iter().zip(&indices)) {
         for (b, (other, second)) in (0u32..).zip(objects.iter().zip(&indices)).skip(a as usize + 1) {
             let Some(nearest) = surface_distance(first, second) else { continue };
-            let (Some(&p), Some(&q)) = (one.points.get(nearest.a as usize), other.points.get(nearest.b as usize))
+            let (Some(&p), Some(&q)) =
+                (one.points.get(nearest.a as usize), other.points.get(nearest.b as usize))
             else {
                 continue;
             };
@@ -25,7 +26,7 @@ pub(super) fn distances(objects: &[Measured], noise: &DepthNoise) -> Vec<PairDis
                 b,
                 distance: Measure {
                     value: if touching { 0.0 } else { nearest.distance },
-                    sigma: sigma(one, other, p, q, noise),
+                    sigma: sigma(one, other, p, q, noise, focal),
                 },
                 point_a: p.to_array(),
                 point_b: q.to_array(),
@@ -36,7 +37,7 @@ pub(super) fn distances(objects: &[Measured], noise: &DepthNoise) -> Vec<PairDis
 }
 
 /// The nearer object's back is not seen and may reach towards the other; so may the sides of either, as far as their faces are uncertain.
-fn sigma(one: &Measured, other: &Measured, p: DVec3, q: DVec3, noise: &DepthNoise) -> f64 {
+fn sigma(one: &Measured, other: &Measured, p: DVec3, q: DVec3, noise: &DepthNoise, focal: f64) -> f64 {
     let direction = (q - p).normalize_or_zero();
     let (near, far) = if p.y <= q.y { (one, other) } else { (other, one) };
     let back = direction.y.abs() * near.hidden.max(0.5 * far.hidden);
@@ -45,5 +46,10 @@ fn sigma(one: &Measured, other: &Measured, p: DVec3, q: DVec3, noise: &DepthNois
         along.abs() * towards.object.aabb.sigma_max[axis].hypot(from.object.aabb.sigma_min[axis])
     };
     let depth = noise.sigma_z(near.object.depth.median).hypot(noise.sigma_z(far.object.depth.median));
-    back.hypot(side(0, direction.x)).hypot(side(2, direction.z)).hypot(depth * direction.y.abs())
+    // Surfaces are known at pixel centres, and the nearest few of them decide.
+    let sampled = 2.0 * one.object.depth.median.hypot(other.object.depth.median) / focal;
+    back.hypot(side(0, direction.x))
+        .hypot(side(2, direction.z))
+        .hypot(depth * direction.y.abs())
+        .hypot(sampled)
 }

@@ -145,7 +145,8 @@ fn arrays_of_each_kind_and_order() {
         }
     }
     // Byte for byte what NumPy 2.4 saves for np.arange(12, dtype="<f4").reshape(3, 4) + 1.
-    let mut file = b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }".to_vec();
+    let mut file =
+        b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }".to_vec();
     file.resize(127, b' ');
     file.push(b'\n');
     file.extend((1..13u8).flat_map(|n| f32::from(n).to_le_bytes()));
