@@ -7,6 +7,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use plumb_qa::{GenerateOptions, GenerateReport, Generator, Templates};
 use plumb_scene::Scene;
 
+#[expect(clippy::expect_used, reason = "a benchmark without its scenes is none")]
 #[path = "../tests/random_scenes/mod.rs"]
 mod random_scenes;
 

@@ -94,7 +94,7 @@ fn every_format_is_written() {
         assert!(output.status.success(), "{name}: {}", stderr(&output));
         assert!(fs::metadata(&out).unwrap().len() > 1000, "{name}");
     }
-    let bench = plumb_bench::Benchmark::open(&folder.path().join("bench.cvbench.parquet")).unwrap();
+    let bench = plumb_bench::Benchmark::open(folder.path().join("bench.cvbench.parquet")).unwrap();
     assert!(bench.samples().len() > 10 && bench.rejected().is_empty());
     let messages = fs::read_to_string(folder.path().join("qa.messages.jsonl")).unwrap();
     let row: Value = serde_json::from_str(messages.lines().next().unwrap()).unwrap();

@@ -24,9 +24,9 @@ fn layer(channels: Vec<(&str, FlatSamples)>, encoding: Encoding) -> Layer<AnyCha
     Layer::new((W, H), LayerAttributes::named("first"), encoding, AnyChannels::sort(list))
 }
 
-fn bytes_of<'a, L: 'a>(image: &'a Image<L>) -> Vec<u8>
+fn bytes_of<'a, L>(image: &'a Image<L>) -> Vec<u8>
 where
-    L: exr::image::write::layers::WritableLayers<'a>,
+    L: exr::image::write::layers::WritableLayers<'a> + 'a,
 {
     let mut bytes = Cursor::new(Vec::new());
     image.write().non_parallel().to_buffered(&mut bytes).unwrap();
