@@ -5,7 +5,7 @@
 //! | [`cloud`] | [`ColouredCloud`]: points as viewers and exporters take them |
 //! | [`export`] | PLY, GLB, scene JSON, depth and mask PNG |
 //! | [`instances`] | [`Instances`]: which pixel belongs to which object |
-//! | [`labels`] | objects from label files: COCO, boxes, mask PNGs |
+//! | [`labels`] | objects from label files: COCO, boxes, PNG masks |
 //! | [`procedural`] | rendered rooms, streets and table tops with exact truth |
 //! | [`rgbd`] | depth files and the layouts of RGB-D data sets |
 //! | [`scene`] | [`Scene`], [`Object`]: the record that serde writes and a person can read |

@@ -32,6 +32,15 @@ pub fn render_texts(templates: &Templates, pair: &QaPair) -> Option<(String, Str
             &slots,
             &mut answer,
         );
+    if kind.shape() == Shape::MultipleChoice {
+        // "The answer is (A)" means nothing without them.
+        for (index, option) in pair.question.options.iter().enumerate() {
+            question.push_str("\n(");
+            question.push(plumb_bench::sample::letter(index));
+            question.push_str(") ");
+            question.push_str(option);
+        }
+    }
     said.then_some((question, answer))
 }
 

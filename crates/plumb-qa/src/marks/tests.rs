@@ -61,7 +61,7 @@ proptest! {
 }
 
 #[test]
-fn pairs_take_cv_benchs_form_and_own_up_to_their_source() {
+fn pairs_take_the_form_of_cv_bench_and_own_up_to_their_source() {
     let mut scene = random_scene(5);
     for (object, name) in scene.objects.iter_mut().zip(["shelf", "mug", "lamp"]) {
         name.clone_into(&mut object.name);

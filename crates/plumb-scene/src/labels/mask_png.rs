@@ -83,7 +83,7 @@ fn label(id: u16, entry: Entry, file: &str) -> Result<Label> {
 
 fn numbers(png: &[u8], name: &str) -> Result<(u32, u32, Vec<u16>)> {
     if !png.starts_with(b"\x89PNG\r\n\x1a\n") {
-        return wrong(name, "not a PNG; object masks are grey or palette PNGs");
+        return wrong(name, "not a PNG; object masks are PNG, grey or with a palette");
     }
     let failed = |error: image::ImageError| SceneError::Format {
         path: name.to_owned(),
@@ -114,7 +114,7 @@ fn numbers(png: &[u8], name: &str) -> Result<(u32, u32, Vec<u16>)> {
             let channels = color.channel_count();
             return wrong(
                 name,
-                format!("a colour picture ({channels} channels); object masks are grey or palette PNGs"),
+                format!("a colour picture ({channels} channels); object masks are PNG, grey or with a palette"),
             );
         }
     };

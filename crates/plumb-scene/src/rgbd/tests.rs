@@ -144,7 +144,7 @@ fn arrays_of_each_kind_and_order() {
             }
         }
     }
-    // Byte for byte what NumPy 2.4 saves for np.arange(12, dtype="<f4").reshape(3, 4) + 1.
+    // Byte for byte what NumPy 2.4 saves of the numbers 1 to 12 as a 3x4 array of `<f4`.
     let mut file =
         b"\x93NUMPY\x01\x00v\x00{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }".to_vec();
     file.resize(127, b' ');
