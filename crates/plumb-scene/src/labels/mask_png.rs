@@ -114,7 +114,9 @@ fn numbers(png: &[u8], name: &str) -> Result<(u32, u32, Vec<u16>)> {
             let channels = color.channel_count();
             return wrong(
                 name,
-                format!("a colour picture ({channels} channels); object masks are PNG, grey or with a palette"),
+                format!(
+                    "a colour picture ({channels} channels); object masks are PNG, grey or with a palette"
+                ),
             );
         }
     };
