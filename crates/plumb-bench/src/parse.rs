@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 mod text;
 
+pub use text::NUMBER_WORDS;
+
 /// The ways to read an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 /// Longer answers are read up to here; a model that has not answered by then rambles.
 const MAX_CHARS: usize = 20_000;
 
-const NUMBER_WORDS: [&str; 21] = [
+/// "zero" to "twenty".
+pub const NUMBER_WORDS: [&str; 21] = [
     "zero",
     "one",
     "two",

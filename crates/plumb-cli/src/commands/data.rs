@@ -59,7 +59,7 @@ fn print_lift(report: &LiftReport) {
         }
         match frame.camera_height {
             Some(height) => println!("  ground   {height:.2} m below the camera"),
-            None => println!("  ground   none found"),
+            None => println!("  ground   none that is certain"),
         }
         println!("  points   {}", frame.points);
         println!("  objects  {} measured, {} left out", frame.objects, frame.left_out.len());

@@ -2,31 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::lexer::{Token, lex, small_number};
+use plumb_bench::parse::NUMBER_WORDS;
 
-const SMALL: [&str; 21] = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-    "twenty",
-];
+use super::lexer::{Token, lex, small_number};
 
 const ORDINALS: [&str; 13] = [
     "zeroth", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
@@ -34,7 +12,7 @@ const ORDINALS: [&str; 13] = [
 ];
 
 fn small_word(n: u32) -> Option<&'static str> {
-    SMALL.get(usize::try_from(n).ok()?).copied()
+    NUMBER_WORDS.get(usize::try_from(n).ok()?).copied()
 }
 
 /// "seven"; digits above twenty.

@@ -5,6 +5,7 @@ use crate::evaluate::TruthValue;
 use crate::kind::{AnswerForm, Kind};
 use crate::pair::{Mention, Question, Side};
 use crate::scene_index::SceneIndex;
+use plumb_bench::parse::NUMBER_WORDS;
 
 /// Longest text that is read, in bytes: an answer comes early, and a model that does not stop must not cost minutes.
 const LONGEST: usize = 16_384;
@@ -160,30 +161,7 @@ fn side(question: &Question, words: &[String], mentions: &[Mention]) -> Option<S
 }
 
 fn number(word: &str) -> Option<u32> {
-    const NAMES: [&str; 21] = [
-        "zero",
-        "one",
-        "two",
-        "three",
-        "four",
-        "five",
-        "six",
-        "seven",
-        "eight",
-        "nine",
-        "ten",
-        "eleven",
-        "twelve",
-        "thirteen",
-        "fourteen",
-        "fifteen",
-        "sixteen",
-        "seventeen",
-        "eighteen",
-        "nineteen",
-        "twenty",
-    ];
-    let named = || (0..).zip(NAMES).find(|(_, name)| *name == word).map(|(n, _)| n);
+    let named = || (0..).zip(NUMBER_WORDS).find(|(_, name)| *name == word).map(|(n, _)| n);
     word.parse().ok().or_else(named).or((word == "none").then_some(0))
 }
 
