@@ -1,19 +1,21 @@
 //! The operations that have a kernel of ours on the CPU and burn's operations everywhere else.
 //!
 //! All activations are f32 matrices `[rows, features]`. A call takes the kernel when its tensors live on the CPU
-//! backend outside autodiff and the processor has the instructions; otherwise it composes burn operations. The
-//! two are held to each other in the tests below, and to transformers by the parity tests.
+//! backend and the processor has the instructions; otherwise it composes burn operations. Where a tensor takes part
+//! in autodiff, the kernel is recorded with its own derivative ([`crate::grad`]). The two ways are held to each other
+//! in the tests, and to transformers by the parity tests.
 
 use burn::backend::Flex;
 use burn::tensor::activation::{gelu_approximate, silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
-use half::{bf16, f16};
 
 use crate::cpu::attention::{Attention, Heads};
 use crate::cpu::elementwise::{self, Norm};
 use crate::cpu::linear::Linear;
 use crate::cpu::{self, Activation, Level};
+use crate::grad::{self, Primitive};
 use crate::mask::Visible;
+use crate::rotary::Rotary;
 
 /// The level of the CPU kernels for tensors on `device`, or `None` where burn's operations are used.
 #[must_use]
@@ -21,12 +23,26 @@ pub fn kernels(device: &Device) -> Option<Level> {
     if device.is_autodiff() || *device != Device::flex() { None } else { cpu::level() }
 }
 
+/// The level of the CPU kernels where an input takes part in autodiff on the CPU.
+fn recorded(inputs: &[&Device]) -> Option<Level> {
+    let device = inputs.iter().find(|device| device.is_autodiff())?;
+    kernels(&(*device).clone().without_autodiff())
+}
+
+/// The tensor with its elements one after the other from the start of its storage.
+pub(crate) fn contiguous(tensor: Primitive) -> Primitive {
+    if tensor.is_contiguous() && tensor.layout().start_offset() == 0 {
+        tensor
+    } else {
+        tensor.to_contiguous()
+    }
+}
+
 /// The CPU backend's own tensor, contiguous.
 macro_rules! primitive {
     ($tensor:expr) => {
         match $tensor.try_into_primitive::<Flex>() {
-            Ok(tensor) if tensor.is_contiguous() && tensor.layout().start_offset() == 0 => tensor,
-            Ok(tensor) => tensor.to_contiguous(),
+            Ok(tensor) => contiguous(tensor),
             Err(_) => unreachable!("kernels() said that the tensor lives on the CPU backend"),
         }
     };
@@ -39,8 +55,30 @@ macro_rules! values {
         &$tensor.storage::<$type>()[..n]
     }};
 }
+pub(crate) use values;
 
-fn wrap<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+/// Runs the body with the values of a weight in the type that it is held in.
+macro_rules! with_weight {
+    ($weight:expr, |$w:ident| $body:expr) => {
+        match $weight.dtype() {
+            DType::F16 => {
+                let $w = values!($weight, half::f16);
+                $body
+            }
+            DType::BF16 => {
+                let $w = values!($weight, half::bf16);
+                $body
+            }
+            _ => {
+                let $w = values!($weight, f32);
+                $body
+            }
+        }
+    };
+}
+pub(crate) use with_weight;
+
+pub(crate) fn wrap<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), (device, DType::F32))
 }
 
@@ -58,7 +96,11 @@ pub fn linear(
     let device = weight.device();
     let [n, k] = weight.dims();
     let [m, _] = x.dims();
-    let Some(level) = kernels(&device) else {
+    if let Some(level) = recorded(&[&x.device(), &device]) {
+        let y = grad::linear(level, x, weight);
+        return finish(y, bias, activation, residual);
+    }
+    let Some(level) = kernels(&device).filter(|_| !x.is_autodiff()) else {
         return composed_linear(x, weight, bias, activation, residual);
     };
     let x = primitive!(x);
@@ -69,17 +111,10 @@ pub fn linear(
     let mut out = primitive!(residual.unwrap_or_else(|| wrap(vec![0.0; m * n], [m, n], &device)));
     let bias = bias.as_ref().map(|b| values!(b, f32));
     let x = values!(x, f32);
-    macro_rules! run {
-        ($type:ty) => {
-            Linear { x, weight: values!(weight, $type), bias, activation, accumulate, m, k, n }
-                .run(level, &mut out.storage_mut::<f32>()[..m * n])
-        };
-    }
-    match weight.dtype() {
-        DType::F16 => run!(f16),
-        DType::BF16 => run!(bf16),
-        _ => run!(f32),
-    }
+    with_weight!(weight, |weight| {
+        Linear { x, weight, bias, activation, accumulate, m, k, n }
+            .run(level, &mut out.storage_mut::<f32>()[..m * n]);
+    });
     Tensor::from_primitive::<Flex>(out)
 }
 
@@ -97,13 +132,22 @@ fn composed_linear(
         // Element types do not promote; the product sums in f32 and is rounded once.
         x.cast(dtype).matmul(weight.clone().transpose()).cast(FloatDType::F32)
     };
+    finish(y, bias, activation, residual)
+}
+
+fn finish(
+    y: Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    activation: Activation,
+    residual: Option<Tensor<2>>,
+) -> Tensor<2> {
     let y = match bias {
         Some(b) => y + b.clone().unsqueeze(),
         None => y,
     };
     let y = match activation {
         Activation::Identity => y,
-        Activation::GeluTanh => gelu_approximate(y),
+        Activation::GeluTanh => gelu_tanh(y),
     };
     match residual {
         Some(r) => r + y,
@@ -111,15 +155,38 @@ fn composed_linear(
     }
 }
 
+/// GELU in its tanh form; any rows and columns.
+pub fn gelu_tanh(x: Tensor<2>) -> Tensor<2> {
+    let device = x.device();
+    if let Some(level) = recorded(&[&device]) {
+        return grad::gelu_tanh(level, x);
+    }
+    if let Some(level) = kernels(&device) {
+        let shape = x.dims();
+        let x = primitive!(x);
+        let mut out = vec![0.0; shape[0] * shape[1]];
+        elementwise::gelu_tanh(level, values!(x, f32), &mut out);
+        return wrap(out, shape, &device);
+    }
+    gelu_approximate(x)
+}
+
 /// `(x − mean) / √(var + ε) · γ + β` over the last axis; `x` `[m, d]`.
 pub fn layer_norm(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, eps: f64) -> Tensor<2> {
     let device = x.device();
+    if let Some(level) = recorded(&[&device, &gamma.device(), &beta.device()]) {
+        return grad::norm(level, x, gamma, Some(beta), eps);
+    }
     if let Some(level) = kernels(&device) {
         let gamma = primitive!(gamma.clone());
         let beta = primitive!(beta.clone());
         let norm = Norm::Layer { gamma: values!(gamma, f32), beta: values!(beta, f32) };
         return kernel_norm(level, x, norm, eps, &device);
     }
+    composed_layer_norm(x, gamma, beta, eps)
+}
+
+pub(crate) fn composed_layer_norm(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, eps: f64) -> Tensor<2> {
     let mean = x.clone().mean_dim(1);
     let centred = x - mean;
     let var = centred.clone().square().mean_dim(1);
@@ -129,10 +196,17 @@ pub fn layer_norm(x: Tensor<2>, gamma: &Tensor<1>, beta: &Tensor<1>, eps: f64) -
 /// `x / √(mean(x²) + ε) · γ` over the last axis; `x` `[m, d]`.
 pub fn rms_norm(x: Tensor<2>, gamma: &Tensor<1>, eps: f64) -> Tensor<2> {
     let device = x.device();
+    if let Some(level) = recorded(&[&device, &gamma.device()]) {
+        return grad::norm(level, x, gamma, None, eps);
+    }
     if let Some(level) = kernels(&device) {
         let gamma = primitive!(gamma.clone());
         return kernel_norm(level, x, Norm::Rms { gamma: values!(gamma, f32) }, eps, &device);
     }
+    composed_rms_norm(x, gamma, eps)
+}
+
+pub(crate) fn composed_rms_norm(x: Tensor<2>, gamma: &Tensor<1>, eps: f64) -> Tensor<2> {
     let mean = x.clone().square().mean_dim(1);
     x / (mean + eps).sqrt() * gamma.clone().unsqueeze()
 }
@@ -150,6 +224,9 @@ pub fn swiglu(gate_up: Tensor<2>) -> Tensor<2> {
     let device = gate_up.device();
     let [m, d2] = gate_up.dims();
     let d = d2 / 2;
+    if let Some(level) = recorded(&[&device]) {
+        return grad::swiglu(level, gate_up);
+    }
     if let Some(level) = kernels(&device) {
         let x = primitive!(gate_up);
         let mut out = vec![0.0; m * d];
@@ -217,6 +294,116 @@ pub fn frame_attention(qkv: Tensor<2>, frames: usize, layout: HeadLayout) -> Ten
     };
     let scores = (part(0) * (1.0 / (dim as f64).sqrt())).matmul(part(1).transpose());
     softmax(scores, 3).matmul(part(2)).swap_dims(1, 2).reshape([total, inner])
+}
+
+/// Sequences of one padded length that begin at position 0, their rows one sequence after the other.
+///
+/// Padding stands at the end: a causal row never sees it, and its own output is not read.
+pub struct Sequences {
+    /// How many.
+    pub batch: usize,
+    /// Rows of each.
+    pub len: usize,
+    cos: Tensor<2>,
+    sin: Tensor<2>,
+    visible: Vec<Visible>,
+}
+
+impl Sequences {
+    /// `batch` sequences of `len` rows on `device`.
+    #[must_use]
+    pub fn new(rotary: &Rotary, batch: usize, len: usize, device: &Device) -> Self {
+        let positions: Vec<usize> = (0..len).collect();
+        let (cos, sin) = rotary.at(&positions, device);
+        Self { batch, len, cos, sin, visible: (0..len).map(|i| Visible::first(i + 1)).collect() }
+    }
+}
+
+/// Causal attention within each of several sequences, positions by rotation.
+///
+/// # Shapes
+/// - `qkv` `[batch · len, (heads + 2 kv_heads) · dim]` → `[batch · len, heads · dim]`
+pub fn sequence_attention(qkv: Tensor<2>, sequences: &Sequences, layout: HeadLayout) -> Tensor<2> {
+    let device = qkv.device();
+    let HeadLayout { heads, kv_heads, dim } = layout;
+    let &Sequences { batch, len, .. } = sequences;
+    let fused = layout.fused();
+    if let Some(level) = kernels(&device) {
+        let mut qkv = primitive!(qkv);
+        let (cos, sin) = (primitive!(sequences.cos.clone()), primitive!(sequences.sin.clone()));
+        let (cos, sin) = (values!(cos, f32), values!(sin, f32));
+        let data = &mut qkv.storage_mut::<f32>()[..batch * len * fused];
+        let mut out = vec![0.0; batch * len * heads * dim];
+        let inner = heads * dim;
+        for (data, out) in data.chunks_mut(len * fused).zip(out.chunks_mut(len * inner)) {
+            rotate_rows(data, cos, sin, layout);
+            let part = |offset| Heads { data, offset, head: dim, row: fused };
+            Attention {
+                q: part(0),
+                k: part(inner),
+                v: part(inner + kv_heads * dim),
+                heads,
+                kv_heads,
+                dim,
+                m: len,
+                len,
+                visible: Some(&sequences.visible),
+            }
+            .run(level, out);
+        }
+        return wrap(out, [batch * len, inner], &device);
+    }
+    let (all, group) = (heads + kv_heads, heads / kv_heads);
+    let qkv = qkv.reshape([batch, len, all + kv_heads, dim]);
+    let low = qkv.clone().slice([0..batch, 0..len, 0..all, 0..dim / 2]);
+    let high = qkv.clone().slice([0..batch, 0..len, 0..all, dim / 2..dim]);
+    let cos = sequences.cos.clone().reshape([1, len, 1, dim / 2]);
+    let sin = sequences.sin.clone().reshape([1, len, 1, dim / 2]);
+    let rotated =
+        Tensor::cat(vec![low.clone() * cos.clone() - high.clone() * sin.clone(), high * cos + low * sin], 3);
+    let q = rotated
+        .clone()
+        .slice([0..batch, 0..len, 0..heads, 0..dim])
+        .reshape([batch, len, kv_heads, group, dim])
+        .permute([0, 2, 3, 1, 4])
+        .reshape([batch * kv_heads, group * len, dim]);
+    let keys = |x: Tensor<4>, first: usize| {
+        x.slice([0..batch, 0..len, first..first + kv_heads, 0..dim]).swap_dims(1, 2).reshape([
+            batch * kv_heads,
+            len,
+            dim,
+        ])
+    };
+    let (k, v) = (keys(rotated, heads), keys(qkv, all));
+    let bias: Vec<f32> = sequences
+        .visible
+        .iter()
+        .flat_map(|row| (0..len).map(|key| if row.sees(key) { 0.0 } else { f32::NEG_INFINITY }))
+        .collect();
+    let plain = device.without_autodiff();
+    let bias = Tensor::<4>::from_data(TensorData::new(bias, [1, 1, len, len]), (&plain, DType::F32));
+    let scores = (q * (1.0 / (dim as f64).sqrt())).matmul(k.transpose());
+    let scores = scores.reshape([batch * kv_heads, group, len, len]) + bias;
+    softmax(scores, 3)
+        .reshape([batch * kv_heads, group * len, len])
+        .matmul(v)
+        .reshape([batch, kv_heads, group, len, dim])
+        .permute([0, 3, 1, 2, 4])
+        .reshape([batch * len, heads * dim])
+}
+
+/// Rotates the queries and keys of rows of `[q | k | v]` in place; `cos` and `sin` have one line a row.
+fn rotate_rows(data: &mut [f32], cos: &[f32], sin: &[f32], layout: HeadLayout) {
+    let HeadLayout { heads, kv_heads, dim } = layout;
+    for (row, (cos, sin)) in data.chunks_mut(layout.fused()).zip(cos.chunks(dim / 2).zip(sin.chunks(dim / 2)))
+    {
+        for head in row[..(heads + kv_heads) * dim].chunks_mut(dim) {
+            let (low, high) = head.split_at_mut(dim / 2);
+            for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+                (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
+            }
+        }
+    }
 }
 
 /// Attention of new rows to a cache that already holds their keys and values.
@@ -304,14 +491,7 @@ pub(crate) fn rotate_and_store(
         let (cos, sin) = (primitive!(cos.clone()), primitive!(sin.clone()));
         let (cos, sin) = (values!(cos, f32), values!(sin, f32));
         let data = &mut qkv.storage_mut::<f32>()[..m * fused];
-        for (row, (cos, sin)) in data.chunks_mut(fused).zip(cos.chunks(dim / 2).zip(sin.chunks(dim / 2))) {
-            for head in row[..(heads + kv_heads) * dim].chunks_mut(dim) {
-                let (low, high) = head.split_at_mut(dim / 2);
-                for (((a, b), c), s) in low.iter_mut().zip(high).zip(cos).zip(sin) {
-                    (*a, *b) = (*a * c - *b * s, *b * c + *a * s);
-                }
-            }
-        }
+        rotate_rows(data, cos, sin, layout);
         let data = &*data;
         for (cache, first) in [(k, heads * dim), (v, (heads + kv_heads) * dim)] {
             cache.inplace(|tensor| {

@@ -411,6 +411,12 @@ impl<'a> Scope<'a> {
         &self.device
     }
 
+    /// The full name of this place.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.prefix
+    }
+
     /// The full name of `name` at this place.
     #[must_use]
     pub fn name(&self, name: &str) -> String {

@@ -126,6 +126,10 @@ impl Prefix {
     /// # Errors
     /// When the device fails or computes NaN.
     pub async fn new(model: &SmolVlm, embeddings: Tensor<2>, room: usize) -> Result<Self> {
+        let embeddings = match model.prefix() {
+            Some(prefix) => Tensor::cat(vec![prefix.clone(), embeddings], 0),
+            None => embeddings,
+        };
         let [len, h] = embeddings.dims();
         let mut cache = model.cache(len + room);
         let hidden = model.text().forward(embeddings, &mut cache);

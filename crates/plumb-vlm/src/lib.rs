@@ -25,4 +25,4 @@ pub use error::{Result, VlmError};
 pub use files::ModelFiles;
 pub use generate::{Continuation, Prefix, Sampler, Sampling};
 pub use model::SmolVlm;
-pub use processor::{Processor, Prompt};
+pub use processor::{Dialogue, Processor, Prompt};

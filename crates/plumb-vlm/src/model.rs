@@ -4,13 +4,15 @@
 //! 2025 (SmolVLM, arXiv 2504.05299), Laurençon et al. 2024 (Idefics3, arXiv 2408.12637).
 
 use burn::tensor::{DType, Device, Tensor};
-use plumb_nn::{Checkpoint, KvCache, Precision, Scope};
+use plumb_nn::{
+    Checkpoint, DropoutSeed, KvCache, Linear, LinearAdapter, Parameters, Precision, Scope, Visitor,
+};
 
 use crate::config::ModelConfig;
 use crate::decoder::Decoder;
 use crate::error::{Result, VlmError};
 use crate::files::ModelFiles;
-use crate::vision::{Connector, VisionTower};
+use crate::vision::{Connector, Grid, VisionTower};
 
 /// A vision-language model on a device.
 pub struct SmolVlm {
@@ -18,6 +20,7 @@ pub struct SmolVlm {
     vision: VisionTower,
     connector: Connector,
     text: Decoder,
+    prefix: Option<Tensor<2>>,
     device: Device,
     precision: Precision,
     num_params: usize,
@@ -54,7 +57,16 @@ impl SmolVlm {
         let text = Decoder::load(&root, &model.pp("text_model"), &config.text, config.tied).await?;
         checkpoint.finish()?;
         let num_params = checkpoint.num_params();
-        Ok(Self { config, vision, connector, text, device: device.clone(), precision, num_params })
+        Ok(Self {
+            config,
+            vision,
+            connector,
+            text,
+            prefix: None,
+            device: device.clone(),
+            precision,
+            num_params,
+        })
     }
 
     /// The configuration.
@@ -87,6 +99,88 @@ impl SmolVlm {
         &self.text
     }
 
+    /// The decoder.
+    pub fn text_mut(&mut self) -> &mut Decoder {
+        &mut self.text
+    }
+
+    /// The vision tower.
+    #[must_use]
+    pub fn vision(&self) -> &VisionTower {
+        &self.vision
+    }
+
+    /// What turns patch features into image tokens.
+    #[must_use]
+    pub fn connector(&self) -> &Connector {
+        &self.connector
+    }
+
+    /// The virtual tokens before every prompt, `[n, h]`.
+    #[must_use]
+    pub fn prefix(&self) -> Option<&Tensor<2>> {
+        self.prefix.as_ref()
+    }
+
+    /// Puts virtual tokens (prompt tuning: Lester et al. 2021, arXiv 2104.08691) before every prompt, or takes them off.
+    pub fn set_prefix(&mut self, prefix: Option<Tensor<2>>) {
+        self.prefix = prefix;
+    }
+
+    /// Shows every linear layer.
+    pub fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        self.vision
+            .linears_mut()
+            .chain(std::iter::once(self.connector.linear_mut()))
+            .chain(self.text.linears_mut())
+    }
+
+    /// Puts `adapter` on the linear layer at `path`; `false` where there is none of that path.
+    pub fn attach(&mut self, path: &str, adapter: &LinearAdapter) -> bool {
+        for linear in self.linears_mut() {
+            if let Some(index) = linear.parts().iter().position(|part| part.path == path) {
+                linear.attach(index, Some(adapter.clone()));
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Takes every adapter off.
+    pub fn detach_adapters(&mut self) {
+        self.prefix = None;
+        for linear in self.linears_mut() {
+            for index in 0..linear.parts().len() {
+                linear.attach(index, None);
+            }
+        }
+        for block in self.text.blocks_mut() {
+            block.adapters = plumb_nn::BlockAdapters::default();
+        }
+    }
+
+    /// Holds in f32 every weight whose tensor name `wanted` says yes to, so that it can learn.
+    pub fn unfreeze(&mut self, wanted: impl Fn(&str) -> bool) {
+        for linear in self.linears_mut() {
+            let learns = linear.parts().iter().any(|part| {
+                wanted(&format!("{}.weight", part.path)) || wanted(&format!("{}.bias", part.path))
+            });
+            if learns {
+                linear.unfreeze();
+            }
+        }
+        if wanted("model.text_model.embed_tokens.weight") {
+            self.text.unfreeze_embedding();
+        }
+    }
+
+    /// Drops inputs of adapters by masks of this seed from now on; `None` for no dropout.
+    pub fn set_dropout(&mut self, seed: Option<DropoutSeed>) {
+        for linear in self.linears_mut() {
+            linear.set_dropout(seed);
+        }
+    }
+
     /// Image tokens of frames, after the connector.
     ///
     /// # Shapes
@@ -117,7 +211,7 @@ impl SmolVlm {
             .map(|chunk| {
                 let n = chunk.len() / size;
                 let hidden = self.vision.forward(chunk, n, height, width);
-                self.connector.forward(hidden, n, rows, cols)
+                self.connector.forward(hidden, Grid { frames: n, rows, cols })
             })
             .collect();
         Ok(Tensor::cat(parts, 0))
@@ -170,6 +264,20 @@ impl SmolVlm {
     #[must_use]
     pub fn cache(&self, capacity: usize) -> KvCache {
         self.text.cache(capacity)
+    }
+}
+
+/// The name of the virtual tokens in a PEFT file.
+pub const PROMPT_EMBEDDINGS: &str = "prompt_embeddings";
+
+impl Parameters for SmolVlm {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        self.vision.visit(visitor);
+        self.connector.visit(visitor);
+        self.text.visit(visitor);
+        if let Some(prefix) = &mut self.prefix {
+            visitor.tensor(PROMPT_EMBEDDINGS, prefix);
+        }
     }
 }
 

@@ -40,6 +40,16 @@ pub struct Prompt {
     pub text: String,
 }
 
+/// A whole dialogue, with what of it is answer.
+pub struct Dialogue {
+    /// Token ids, image tokens included.
+    pub ids: Vec<u32>,
+    /// Which of `ids` the assistant says, the end of its turn included.
+    pub answer: Vec<bool>,
+    /// The frames of each image, in order.
+    pub images: Vec<Tiles>,
+}
+
 #[derive(Deserialize)]
 struct ProcessorFile {
     image_seq_len: Option<u64>,
@@ -163,6 +173,72 @@ impl Processor {
             return Err(VlmError::PromptTooLong { tokens: ids.len(), limit: self.max_positions });
         }
         Ok(Prompt { ids, images: tiles, text })
+    }
+
+    /// Builds a whole dialogue for training. What the assistant says is tokenised apart from what stands before it,
+    /// as it is when the model answers by itself.
+    ///
+    /// # Errors
+    /// As [`Self::prompt`]; a template that does not render a dialogue as the beginning of a longer one.
+    pub fn dialogue(&self, messages: &[Message], images: &[RgbImage]) -> Result<Dialogue> {
+        let tiles: Vec<Tiles> =
+            images.iter().map(|image| self.images.process(image)).collect::<std::result::Result<_, _>>()?;
+        let (ids, answer) = self.dialogue_ids(messages, &tiles)?;
+        Ok(Dialogue { ids, answer, images: tiles })
+    }
+
+    /// As [`Self::dialogue`] for images that were cut already.
+    ///
+    /// # Errors
+    /// As [`Self::dialogue`].
+    pub fn dialogue_ids(&self, messages: &[Message], tiles: &[Tiles]) -> Result<(Vec<u32>, Vec<bool>)> {
+        for content in messages.iter().flat_map(|m| &m.content) {
+            if let Content::Text { text } = content
+                && text.contains(IMAGE)
+            {
+                return Err(VlmError::MarkerInText { marker: IMAGE });
+            }
+        }
+        let whole = self.expand(&self.template.render(messages, false)?, tiles)?;
+        let (mut ids, mut answer) = (Vec::new(), Vec::new());
+        let mut done = 0;
+        let mut add = |text: &str, learn: bool| -> Result<()> {
+            let piece = self.encode(text)?;
+            answer.resize(answer.len() + piece.len(), learn);
+            ids.extend(piece);
+            Ok(())
+        };
+        for (i, message) in messages.iter().enumerate() {
+            if message.role != crate::chat::Role::Assistant {
+                continue;
+            }
+            let seen =
+                messages[..i].iter().flat_map(|m| &m.content).filter(|c| **c == Content::Image).count();
+            let shown =
+                tiles.get(..seen).ok_or(VlmError::MarkerCount { markers: seen, images: tiles.len() })?;
+            let before = self.expand(&self.template.render(&messages[..i], true)?, shown)?;
+            let start = before.len();
+            let said = whole
+                .get(start..)
+                .filter(|_| whole.starts_with(&before))
+                .and_then(|rest| rest.find(END).map(|end| &rest[..end + END.len()]));
+            let (Some(said), true) = (said, start >= done) else {
+                return Err(VlmError::Template {
+                    file: "the chat template".into(),
+                    reason: format!(
+                        "turn {i} of a dialogue does not follow what stands before it, or does not end in {END}"
+                    ),
+                });
+            };
+            add(&whole[done..start], false)?;
+            add(said, true)?;
+            done = start + said.len();
+        }
+        add(&whole[done..], false)?;
+        if ids.len() > self.max_positions {
+            return Err(VlmError::PromptTooLong { tokens: ids.len(), limit: self.max_positions });
+        }
+        Ok((ids, answer))
     }
 
     /// Replaces each image marker by the tokens of its frames.

@@ -4,11 +4,13 @@
 //! and connector; SigLIP: Zhai et al. 2023, arXiv 2303.15343.
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use plumb_nn::{Activation, HeadLayout, LayerNorm, Linear, Scope, WeightError, ops};
+use plumb_nn::{Activation, HeadLayout, LayerNorm, Linear, Parameters, Scope, Visitor, WeightError, ops};
 
 use crate::config::{ModelConfig, VisionConfig};
 
-struct Block {
+/// One layer of the tower.
+#[derive(Clone)]
+pub struct Block {
     norm1: LayerNorm,
     qkv: Linear,
     out: Linear,
@@ -17,11 +19,86 @@ struct Block {
     fc2: Linear,
 }
 
+impl Block {
+    /// `[frames · patches, d]` → the same; attention within each frame.
+    #[must_use]
+    pub fn forward(&self, x: Tensor<2>, frames: usize, layout: HeadLayout) -> Tensor<2> {
+        let attended = ops::frame_attention(self.qkv.forward(self.norm1.forward(x.clone())), frames, layout);
+        let x = self.out.forward_with(attended, Activation::Identity, Some(x));
+        let hidden = self.fc1.forward_with(self.norm2.forward(x.clone()), Activation::GeluTanh, None);
+        self.fc2.forward_with(hidden, Activation::Identity, Some(x))
+    }
+
+    fn linears_mut(&mut self) -> [&mut Linear; 4] {
+        [&mut self.qkv, &mut self.out, &mut self.fc1, &mut self.fc2]
+    }
+}
+
+impl Parameters for Block {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        self.norm1.visit(visitor);
+        self.norm2.visit(visitor);
+        for linear in self.linears_mut() {
+            linear.visit(visitor);
+        }
+    }
+}
+
+/// Patches to the rows that the first layer reads.
+#[derive(Clone)]
+pub struct PatchEmbedding {
+    patch: Linear,
+    path: String,
+    positions: Tensor<2>,
+    side: usize,
+    device: Device,
+}
+
+impl PatchEmbedding {
+    /// # Shapes
+    /// - `patches` `[frames · rows · cols, 3 · p · p]` → `[frames · rows · cols, d]`
+    #[must_use]
+    pub fn forward(&self, patches: Tensor<2>, grid: Grid) -> Tensor<2> {
+        self.patch.forward_with(patches, Activation::Identity, Some(self.position_rows(grid)))
+    }
+
+    /// The position embedding of each patch of `frames` equal frames: the table has `side²` rows, a frame of fewer
+    /// patches reads it at `⌊i · side / n⌋` along each axis.
+    fn position_rows(&self, Grid { frames, rows, cols }: Grid) -> Tensor<2> {
+        let side = self.side;
+        let one = if (rows, cols) == (side, side) {
+            self.positions.clone()
+        } else {
+            let ids: Vec<i32> = (0..rows)
+                .flat_map(|y| (0..cols).map(move |x| ((y * side / rows) * side + x * side / cols) as i32))
+                .collect();
+            let n = ids.len();
+            let ids = Tensor::from_data(TensorData::new(ids, [n]), (&self.device, DType::I32));
+            self.positions.clone().select(0, ids)
+        };
+        if frames == 1 { one } else { one.repeat(&[frames, 1]) }
+    }
+}
+
+impl Parameters for PatchEmbedding {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        self.patch.visit(visitor);
+        visitor.tensor(&format!("{}.weight", self.path), &mut self.positions);
+    }
+}
+
+/// Frames of `rows × cols` patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    pub frames: usize,
+    pub rows: usize,
+    pub cols: usize,
+}
+
 /// Patches to features: `[frames, 3, h, w]` → `[frames · patches, d]`.
 pub struct VisionTower {
     config: VisionConfig,
-    patch: Linear,
-    positions: Tensor<2>,
+    embedding: PatchEmbedding,
     blocks: Vec<Block>,
     norm: LayerNorm,
     device: Device,
@@ -39,7 +116,8 @@ impl VisionTower {
         let kernel = patch.kernel("weight", [d, config.channels, config.patch, config.patch]).await?;
         let bias = patch.vector("bias", d).await?;
         let side = config.side();
-        let positions = embed.pp("position_embedding").matrix("weight", side * side, d).await?;
+        let table = embed.pp("position_embedding");
+        let positions = table.matrix("weight", side * side, d).await?;
         let mut blocks = Vec::with_capacity(config.layers);
         for i in 0..config.layers {
             let layer = scope.pp("encoder.layers").pp(i);
@@ -55,62 +133,87 @@ impl VisionTower {
                 fc2: Linear::load(&mlp.pp("fc2"), config.intermediate, d, true).await?,
             });
         }
-        Ok(Self {
-            config: config.clone(),
-            patch: Linear::new(kernel, Some(bias)),
+        let embedding = PatchEmbedding {
+            patch: Linear::new(patch.path(), kernel, Some(bias)),
+            path: table.path().to_owned(),
             positions: positions.cast(DType::F32),
-            blocks,
-            norm: LayerNorm::load(&scope.pp("post_layernorm"), d, config.eps).await?,
+            side,
             device: scope.device().clone(),
-        })
+        };
+        let norm = LayerNorm::load(&scope.pp("post_layernorm"), d, config.eps).await?;
+        Ok(Self { config: config.clone(), embedding, blocks, norm, device: scope.device().clone() })
     }
 
+    /// Cuts frames into patches for [`PatchEmbedding::forward`].
+    ///
     /// # Shapes
-    /// - `pixels` `[frames, 3, height, width]` in row-major order → `[frames · (height / p) · (width / p), d]`
+    /// - `pixels` `[frames, 3, height, width]`, row-major → `[frames · rows · cols, 3 · p · p]`
     ///
     /// # Panics
     /// When `pixels` does not have `frames · 3 · height · width` values: a bug of the caller.
     #[must_use]
-    pub fn forward(&self, pixels: &[f32], frames: usize, height: usize, width: usize) -> Tensor<2> {
+    pub fn patches(&self, pixels: &[f32], frames: usize, height: usize, width: usize) -> (Tensor<2>, Grid) {
         assert_eq!(pixels.len(), frames * 3 * height * width, "vision: pixel count");
         let p = self.config.patch;
-        let (rows, cols) = (height / p, width / p);
+        let grid = Grid { frames, rows: height / p, cols: width / p };
         let patches = unfold(pixels, frames, height, width, p);
-        let shape = [frames * rows * cols, 3 * p * p];
-        let patches = Tensor::from_data(TensorData::new(patches, shape), (&self.device, DType::F32));
-        let mut x = self.patch.forward_with(
-            patches,
-            Activation::Identity,
-            Some(self.position_rows(frames, rows, cols)),
-        );
-        let d = self.config.hidden;
-        let layout =
-            HeadLayout { heads: self.config.heads, kv_heads: self.config.heads, dim: d / self.config.heads };
-        for block in &self.blocks {
-            let attended =
-                ops::frame_attention(block.qkv.forward(block.norm1.forward(x.clone())), frames, layout);
-            x = block.out.forward_with(attended, Activation::Identity, Some(x));
-            let hidden = block.fc1.forward_with(block.norm2.forward(x.clone()), Activation::GeluTanh, None);
-            x = block.fc2.forward_with(hidden, Activation::Identity, Some(x));
-        }
-        self.norm.forward(x)
+        let shape = [frames * grid.rows * grid.cols, 3 * p * p];
+        (Tensor::from_data(TensorData::new(patches, shape), (&self.device, DType::F32)), grid)
     }
 
-    /// The position embedding of each patch of `frames` equal frames: the table has `side²` rows, a frame of fewer
-    /// patches reads it at `⌊i · side / n⌋` along each axis.
-    fn position_rows(&self, frames: usize, rows: usize, cols: usize) -> Tensor<2> {
-        let side = self.config.side();
-        let one = if (rows, cols) == (side, side) {
-            self.positions.clone()
-        } else {
-            let ids: Vec<i32> = (0..rows)
-                .flat_map(|y| (0..cols).map(move |x| ((y * side / rows) * side + x * side / cols) as i32))
-                .collect();
-            let n = ids.len();
-            let ids = Tensor::from_data(TensorData::new(ids, [n]), (&self.device, DType::I32));
-            self.positions.clone().select(0, ids)
-        };
-        if frames == 1 { one } else { one.repeat(&[frames, 1]) }
+    /// Runs the tower on frames.
+    ///
+    /// # Shapes
+    /// - `pixels` `[frames, 3, height, width]`, row-major → `[frames · rows · cols, d]`
+    ///
+    /// # Panics
+    /// As [`Self::patches`].
+    #[must_use]
+    pub fn forward(&self, pixels: &[f32], frames: usize, height: usize, width: usize) -> Tensor<2> {
+        let (patches, grid) = self.patches(pixels, frames, height, width);
+        let layout = self.layout();
+        let x = self.embedding.forward(patches, grid);
+        self.norm.forward(self.blocks.iter().fold(x, |x, block| block.forward(x, frames, layout)))
+    }
+
+    /// The layout of the heads.
+    #[must_use]
+    pub fn layout(&self) -> HeadLayout {
+        let heads = self.config.heads;
+        HeadLayout { heads, kv_heads: heads, dim: self.config.hidden / heads }
+    }
+
+    /// The first stage.
+    #[must_use]
+    pub fn embedding(&self) -> &PatchEmbedding {
+        &self.embedding
+    }
+
+    /// The layers, first to last.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    /// The last norm.
+    #[must_use]
+    pub fn norm(&self) -> &LayerNorm {
+        &self.norm
+    }
+
+    /// Every linear layer, the patch embedding included.
+    pub fn linears_mut(&mut self) -> impl Iterator<Item = &mut Linear> {
+        std::iter::once(&mut self.embedding.patch).chain(self.blocks.iter_mut().flat_map(Block::linears_mut))
+    }
+}
+
+impl Parameters for VisionTower {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        self.embedding.visit(visitor);
+        for block in &mut self.blocks {
+            block.visit(visitor);
+        }
+        self.norm.visit(visitor);
     }
 }
 
@@ -135,6 +238,7 @@ fn unfold(pixels: &[f32], frames: usize, height: usize, width: usize, p: usize) 
 }
 
 /// Pixel shuffle and projection: patch features to image tokens of the language model.
+#[derive(Clone)]
 pub struct Connector {
     projection: Linear,
     scale: usize,
@@ -159,8 +263,19 @@ impl Connector {
     /// # Shapes
     /// - `x` `[frames · rows · cols, d]` → `[frames · rows/s · cols/s, h]`
     #[must_use]
-    pub fn forward(&self, x: Tensor<2>, frames: usize, rows: usize, cols: usize) -> Tensor<2> {
+    pub fn forward(&self, x: Tensor<2>, Grid { frames, rows, cols }: Grid) -> Tensor<2> {
         self.projection.forward(space_to_depth(x, frames, rows, cols, self.scale, self.hidden))
+    }
+
+    /// The projection.
+    pub fn linear_mut(&mut self) -> &mut Linear {
+        &mut self.projection
+    }
+}
+
+impl Parameters for Connector {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        self.projection.visit(visitor);
     }
 }
 

@@ -79,13 +79,19 @@ pub(super) fn check_chunk(
     Ok(())
 }
 
-struct PageHeader {
-    len: usize,
-    uncompressed: i64,
-    compressed: i64,
-    values: Option<i64>,
-    encoding: Option<i64>,
-    is_dictionary: bool,
+/// What a Parquet page declares of itself (parquet-format, `PageHeader`), before anything of it is decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageHeader {
+    /// Bytes of the header itself.
+    pub len: usize,
+    /// Bytes of the page.
+    pub uncompressed: i64,
+    /// Bytes of the page in the file.
+    pub compressed: i64,
+    pub values: Option<i64>,
+    /// As numbered in parquet-format.
+    pub encoding: Option<i64>,
+    pub is_dictionary: bool,
 }
 
 fn read_header(
@@ -99,47 +105,51 @@ fn read_header(
         let size = size.min(usize::try_from(end - at).unwrap_or(MAX_HEADER));
         buffer.resize(size, 0);
         let got = source.read_at(at, buffer)?;
-        if let Some(header) = buffer.get(..got).and_then(parse_header) {
+        if let Some(header) = buffer.get(..got).and_then(PageHeader::parse) {
             return Ok(Some(header));
         }
     }
     Ok(None)
 }
 
-fn parse_header(bytes: &[u8]) -> Option<PageHeader> {
-    let mut p = Compact { bytes, at: 0 };
-    let (mut uncompressed, mut compressed, mut values, mut encoding) = (None, None, None, None);
-    let mut is_dictionary = false;
-    let mut last = 0;
-    while let Some((field, kind)) = p.field(last)? {
-        last = field;
-        match (field, kind) {
-            (2, I32) => uncompressed = Some(p.zigzag()?),
-            (3, I32) => compressed = Some(p.zigzag()?),
-            // data page, dictionary page, data page v2: the first field of each is the number of values.
-            (5 | 7 | 8, STRUCT) => {
-                is_dictionary |= field == 7;
-                let mut inner = 0;
-                while let Some((name, kind)) = p.field(inner)? {
-                    inner = name;
-                    match (field, name, kind) {
-                        (_, 1, I32) => values = Some(p.zigzag()?),
-                        (5 | 7, 2, I32) | (8, 4, I32) => encoding = Some(p.zigzag()?),
-                        _ => p.skip(kind, 0)?,
+impl PageHeader {
+    /// Reads the header at the start of `bytes`; `None` where there is none, or its end is missing.
+    #[must_use]
+    pub fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut p = Compact { bytes, at: 0 };
+        let (mut uncompressed, mut compressed, mut values, mut encoding) = (None, None, None, None);
+        let mut is_dictionary = false;
+        let mut last = 0;
+        while let Some((field, kind)) = p.field(last)? {
+            last = field;
+            match (field, kind) {
+                (2, I32) => uncompressed = Some(p.zigzag()?),
+                (3, I32) => compressed = Some(p.zigzag()?),
+                // data page, dictionary page, data page v2: the first field of each is the number of values.
+                (5 | 7 | 8, STRUCT) => {
+                    is_dictionary |= field == 7;
+                    let mut inner = 0;
+                    while let Some((name, kind)) = p.field(inner)? {
+                        inner = name;
+                        match (field, name, kind) {
+                            (_, 1, I32) => values = Some(p.zigzag()?),
+                            (5 | 7, 2, I32) | (8, 4, I32) => encoding = Some(p.zigzag()?),
+                            _ => p.skip(kind, 0)?,
+                        }
                     }
                 }
+                _ => p.skip(kind, 0)?,
             }
-            _ => p.skip(kind, 0)?,
         }
+        Some(Self {
+            len: p.at,
+            uncompressed: uncompressed?,
+            compressed: compressed?,
+            values,
+            encoding,
+            is_dictionary,
+        })
     }
-    Some(PageHeader {
-        len: p.at,
-        uncompressed: uncompressed?,
-        compressed: compressed?,
-        values,
-        encoding,
-        is_dictionary,
-    })
 }
 
 const I32: u8 = 5;
@@ -235,11 +245,11 @@ mod tests {
     fn a_header_by_hand() {
         // type = 0, uncompressed = 100, compressed = 50, data page {values = 7, encoding = 0}, stop.
         let bytes = [0x15, 0x00, 0x15, 0xc8, 0x01, 0x15, 0x64, 0x2c, 0x15, 0x0e, 0x15, 0x00, 0x00, 0x00];
-        let h = parse_header(&bytes).unwrap();
+        let h = PageHeader::parse(&bytes).unwrap();
         assert_eq!((h.len, h.uncompressed, h.compressed, h.values), (bytes.len(), 100, 50, Some(7)));
         assert_eq!((h.encoding, h.is_dictionary), (Some(0), false));
         for cut in 0..bytes.len() {
-            assert!(parse_header(&bytes[..cut]).is_none());
+            assert!(PageHeader::parse(&bytes[..cut]).is_none());
         }
     }
 
@@ -313,7 +323,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_break_the_header_parser(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
-            if let Some(h) = parse_header(&bytes) {
+            if let Some(h) = PageHeader::parse(&bytes) {
                 prop_assert!(h.len <= bytes.len());
             }
         }

@@ -8,6 +8,7 @@ mod parquet_file;
 mod row;
 mod source;
 
+pub use guard::PageHeader;
 pub use identity::{Identity, OFFICIAL_IDX_SHA1, OFFICIAL_REVISION, idx_fingerprint};
 
 use crate::interop::{kind, read_lines};

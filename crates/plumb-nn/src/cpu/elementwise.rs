@@ -133,6 +133,38 @@ impl Kernel for GateTask<'_> {
     }
 }
 
+/// GELU in its tanh form.
+pub(crate) fn gelu_tanh(level: Level, x: &[f32], out: &mut [f32]) {
+    assert_eq!(x.len(), out.len(), "gelu: output size");
+    let block = 1 << 13;
+    out.par_chunks_mut(block).zip(x.par_chunks(block)).for_each(|(dst, src)| {
+        // SAFETY: the level was detected; sizes were asserted.
+        unsafe { dispatch(level, GeluTask { src, dst }) }
+    });
+}
+
+struct GeluTask<'a> {
+    src: &'a [f32],
+    dst: &'a mut [f32],
+}
+
+impl Kernel for GeluTask<'_> {
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let n = self.src.len();
+        let whole = n / S::LANES * S::LANES;
+        unsafe {
+            for i in (0..whole).step_by(S::LANES) {
+                S::store(self.dst.as_mut_ptr().add(i), S::gelu_tanh(S::load(self.src.as_ptr().add(i))));
+            }
+        }
+        for (d, &x) in self.dst[whole..].iter_mut().zip(&self.src[whole..]) {
+            let u = 0.797_884_6 * (x + 0.044_715 * x * x * x);
+            *d = 0.5 * x * (1.0 + u.tanh());
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

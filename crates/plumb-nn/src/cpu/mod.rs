@@ -12,8 +12,10 @@
 #![expect(unsafe_code, reason = "vector intrinsics; sizes are asserted at each kernel's safe entry")]
 
 pub(crate) mod attention;
+pub(crate) mod backward;
 pub(crate) mod elementwise;
 pub(crate) mod linear;
+pub(crate) mod linear_grad;
 mod scratch;
 pub(crate) mod simd;
 mod tile;

@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
+use plumb_bench::load::PageHeader;
 
 /// The most a page may unpack to. Most writers make pages of a megabyte; DuckDB puts a whole row group into one.
 pub(super) const MAX_PAGE: u64 = 32 << 20;
@@ -107,9 +108,10 @@ impl ChunkReader for Chunk {
 fn check_pages(chunk: &[u8], max_page: u64) -> Result<(), String> {
     let (mut at, mut values) = (0, 0_u64);
     while let Some(rest) = chunk.get(at..).filter(|rest| !rest.is_empty()) {
-        let page = Page::parse(rest).ok_or_else(|| format!("no page header can be read at byte {at}"))?;
-        let body = usize::try_from(page.packed).ok().filter(|&n| n <= rest.len() - page.header);
-        let sizes = (body, u64::try_from(page.unpacked), u64::try_from(page.values));
+        let page =
+            PageHeader::parse(rest).ok_or_else(|| format!("no page header can be read at byte {at}"))?;
+        let body = usize::try_from(page.compressed).ok().filter(|&n| n <= rest.len() - page.len);
+        let sizes = (body, u64::try_from(page.uncompressed), u64::try_from(page.values.unwrap_or(0)));
         let (Some(body), Ok(unpacked), Ok(count)) = sizes else {
             return Err(format!("the page at byte {at} declares impossible sizes"));
         };
@@ -117,137 +119,19 @@ fn check_pages(chunk: &[u8], max_page: u64) -> Result<(), String> {
             return Err(format!("a page of {unpacked} bytes, more than the limit of {max_page}"));
         }
         // An entry takes a byte at the least.
-        if page.dictionary && count > unpacked {
+        if page.is_dictionary && count > unpacked {
             return Err(format!("a dictionary of {unpacked} bytes declares {count} entries"));
         }
-        if !ENCODINGS.contains(&page.encoding) {
-            return Err(format!("page encoding {} is not supported; use plain or dictionary", page.encoding));
+        if let Some(encoding) = page.encoding.filter(|encoding| !ENCODINGS.contains(encoding)) {
+            return Err(format!("page encoding {encoding} is not supported; use plain or dictionary"));
         }
-        values += if page.dictionary { 0 } else { count };
+        values += if page.is_dictionary { 0 } else { count };
         if values > MAX_VALUES {
             return Err(format!("{values} values in a row group, more than the limit of {MAX_VALUES}"));
         }
-        at += page.header + body;
+        at += page.len + body;
     }
     Ok(())
-}
-
-struct Page {
-    /// Bytes of the header.
-    header: usize,
-    unpacked: i64,
-    packed: i64,
-    values: i64,
-    encoding: i64,
-    dictionary: bool,
-}
-
-const I32: u8 = 5;
-const STRUCT: u8 = 12;
-
-impl Page {
-    fn parse(bytes: &[u8]) -> Option<Self> {
-        let mut thrift = Compact { rest: bytes };
-        let (mut unpacked, mut packed, mut values, mut encoding, mut last) = (None, None, 0, 0, 0);
-        let mut dictionary = false;
-        while let Some((field, kind)) = thrift.field(&mut last)? {
-            match (field, kind) {
-                (2, I32) => unpacked = Some(thrift.number()?),
-                (3, I32) => packed = Some(thrift.number()?),
-                // Data page, dictionary page, data page v2: the number of values is the first field of each.
-                (5 | 7 | 8, STRUCT) => {
-                    dictionary |= field == 7;
-                    let mut last = 0;
-                    while let Some((name, kind)) = thrift.field(&mut last)? {
-                        match (field, name, kind) {
-                            (_, 1, I32) => values = thrift.number()?,
-                            (5 | 7, 2, I32) | (8, 4, I32) => encoding = thrift.number()?,
-                            _ => thrift.skip(kind, 0)?,
-                        }
-                    }
-                }
-                _ => thrift.skip(kind, 0)?,
-            }
-        }
-        let header = bytes.len() - thrift.rest.len();
-        Some(Self { header, unpacked: unpacked?, packed: packed?, values, encoding, dictionary })
-    }
-}
-
-/// As much of Thrift's compact protocol as it takes to walk a struct. `None` is the end of the bytes.
-struct Compact<'a> {
-    rest: &'a [u8],
-}
-
-impl Compact<'_> {
-    fn byte(&mut self) -> Option<u8> {
-        let (&byte, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(byte)
-    }
-
-    fn jump(&mut self, count: u64) -> Option<()> {
-        self.rest = self.rest.get(usize::try_from(count).ok()?..)?;
-        Some(())
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn number(&mut self) -> Option<i64> {
-        let value = self.varint()?;
-        Some(((value >> 1) as i64) ^ -((value & 1) as i64))
-    }
-
-    /// The next field's number and type; `Some(None)` at the end of the struct.
-    fn field(&mut self, last: &mut i64) -> Option<Option<(i64, u8)>> {
-        let byte = self.byte()?;
-        if byte & 0x0f == 0 {
-            return Some(None);
-        }
-        *last = match byte >> 4 {
-            0 => self.number()?,
-            step => last.checked_add(i64::from(step))?,
-        };
-        Some(Some((*last, byte & 0x0f)))
-    }
-
-    fn skip(&mut self, kind: u8, depth: u8) -> Option<()> {
-        if depth > 16 {
-            return None;
-        }
-        match kind {
-            1 | 2 => Some(()), // truth values live in the field header
-            3 => self.jump(1),
-            4..=6 => self.varint().map(drop),
-            7 => self.jump(8),
-            8 => self.varint().and_then(|length| self.jump(length)),
-            9 | 10 => {
-                let byte = self.byte()?;
-                let count = if byte >> 4 == 15 { self.varint()? } else { u64::from(byte >> 4) };
-                // In a list a truth value takes a byte.
-                let kind = if matches!(byte & 0x0f, 1 | 2) { 3 } else { byte & 0x0f };
-                (0..count).try_for_each(|_| self.skip(kind, depth + 1))
-            }
-            STRUCT => {
-                let mut last = 0;
-                while let Some((_, kind)) = self.field(&mut last)? {
-                    self.skip(kind, depth + 1)?;
-                }
-                Some(())
-            }
-            _ => None, // maps do not occur in page headers
-        }
-    }
 }
 
 /// Reads the last bytes of the file, which say how long the footer is.
@@ -298,7 +182,7 @@ mod tests {
             out.push(0x15);
             out.extend(zigzag(number));
         }
-        out.push(((inner - 3) << 4) | STRUCT);
+        out.push(((inner - 3) << 4) | 12);
         for number in [values, encoding] {
             out.push(0x15);
             out.extend(zigzag(number));

@@ -1,0 +1,23 @@
+//! Why training cannot start or go on.
+
+/// Why training cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error("the model has no tensor {name} that can learn")]
+    NoSuchTensor { name: String },
+    #[error("nothing learns: the method and its targets select no tensor")]
+    NothingLearns,
+    #[error("tensor {name} has shape {found:?}, expected {expected:?}")]
+    Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    #[error("the gradient is not finite; lower the learning rate, or look at the samples of this step")]
+    GradientNotFinite,
+    #[error("the device failed: {0}")]
+    Device(String),
+    #[error(transparent)]
+    Adapter(#[from] crate::peft::AdapterError),
+    #[error(transparent)]
+    Model(#[from] plumb_vlm::VlmError),
+}
+
+/// The result of training code.
+pub type Result<T> = std::result::Result<T, TrainError>;

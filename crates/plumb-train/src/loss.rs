@@ -1,0 +1,144 @@
+//! What is minimised.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::activation::{log_softmax, softmax};
+use burn::tensor::{DType, Tensor, TensorData};
+
+use crate::backprop::GradientSums;
+use crate::batch::Target;
+
+/// Logits of a teacher at the labels of a batch.
+pub struct Teacher {
+    /// `[labels, vocab]`
+    pub logits: Tensor<2>,
+    /// The weight of the labels; the rest is the teacher's.
+    pub alpha: f64,
+    /// The temperature `T`.
+    pub temperature: f64,
+}
+
+/// A wrong answer beside the right one at a label, for the margin loss.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contrast {
+    /// Which label of the batch.
+    pub label: usize,
+    /// The token that must be less likely than the label by the margin.
+    pub wrong: u32,
+}
+
+/// The left/right margin: `softplus(margin − (log p⁺ − log p⁻))`, added with a weight.
+#[derive(Clone, Debug)]
+pub struct Margin {
+    pub pairs: Vec<Contrast>,
+    pub margin: f64,
+    pub weight: f64,
+}
+
+/// What one pass minimises: `Σ cross entropy / labels`, mixed with a teacher's distribution, plus a margin.
+pub struct Objective<'a> {
+    /// Labels of the whole optimiser step: the divisor, so that accumulation does not change the gradient.
+    pub labels: usize,
+    pub teacher: Option<&'a Teacher>,
+    pub margin: Option<&'a Margin>,
+    pub depth: Option<&'a crate::depth::DepthTask>,
+}
+
+/// The loss of some rows.
+pub(crate) struct Loss {
+    /// `[rows]`
+    pub(crate) nll: Tensor<1>,
+    /// `[1]`
+    pub(crate) value: Tensor<1>,
+}
+
+/// What auxiliary heads add.
+#[derive(Default)]
+pub(crate) struct Extra {
+    pub(crate) value: Option<Tensor<1>>,
+    /// By text block: the gradient of its output.
+    pub(crate) gradients: BTreeMap<usize, Tensor<2>>,
+}
+
+/// Rows of logits at once: a vocabulary of 49 280 in f32 is 50 MiB then.
+const ROWS_AT_ONCE: usize = 256;
+
+impl Objective<'_> {
+    /// Cross entropy alone, over `labels` labels.
+    #[must_use]
+    pub fn cross_entropy(labels: usize) -> Self {
+        Self { labels, teacher: None, margin: None, depth: None }
+    }
+
+    pub(crate) fn rows_at_once(&self) -> usize {
+        ROWS_AT_ONCE
+    }
+
+    pub(crate) fn taps(&self, block: usize) -> bool {
+        self.depth.is_some_and(|depth| depth.block == block)
+    }
+
+    /// The loss of the rows `first..` with these targets.
+    pub(crate) fn loss(&self, logits: &Tensor<2>, targets: &[Target], first: usize) -> Loss {
+        let [n, vocab] = logits.dims();
+        let device = logits.device().without_autodiff();
+        let ids: Vec<i32> = targets.iter().map(|t| t.token as i32).collect();
+        let ids =
+            Tensor::<2, burn::tensor::Int>::from_data(TensorData::new(ids, [n, 1]), (&device, DType::I32));
+        let log_p = log_softmax(logits.clone(), 1);
+        let nll = -log_p.clone().gather(1, ids).reshape([n]);
+        let divisor = self.labels.max(1) as f64;
+        let mut value = nll.clone().sum() / divisor;
+        if let Some(teacher) = self.teacher {
+            let theirs = teacher.logits.clone().slice([first..first + n, 0..vocab]);
+            value = value * teacher.alpha
+                + divergence(logits, theirs, teacher.temperature) * ((1.0 - teacher.alpha) / divisor);
+        }
+        if let Some(margin) = self.margin {
+            let mut wrong = vec![0i32; n];
+            let mut on = vec![0f32; n];
+            for pair in &margin.pairs {
+                if let Some(row) = pair.label.checked_sub(first).filter(|row| *row < n) {
+                    wrong[row] = pair.wrong as i32;
+                    on[row] = 1.0;
+                }
+            }
+            let count = margin.pairs.len().max(1) as f64;
+            let wrong = Tensor::<2, burn::tensor::Int>::from_data(
+                TensorData::new(wrong, [n, 1]),
+                (&device, DType::I32),
+            );
+            let on = Tensor::<1>::from_data(TensorData::new(on, [n]), (&device, DType::F32));
+            let theirs = log_p.gather(1, wrong).reshape([n]);
+            let short = nll.clone() + theirs + margin.margin;
+            value = value + (softplus(short) * on).sum() * (margin.weight / count);
+        }
+        Loss { nll, value }
+    }
+
+    pub(crate) fn at_taps(&self, taps: &[(usize, Tensor<2>)], scale: f64, sums: &mut GradientSums) -> Extra {
+        match (self.depth, taps.first()) {
+            (Some(depth), Some((block, hidden))) => depth.pass(*block, hidden, scale, sums),
+            _ => Extra::default(),
+        }
+    }
+}
+
+/// `T² Σ KL(softmax(t / T) ‖ softmax(s / T))` over the rows (Hinton et al. 2015, arXiv 1503.02531).
+///
+/// # Shapes
+/// - `student`, `teacher` `[n, vocab]` → `[1]`
+#[must_use]
+pub fn divergence(student: &Tensor<2>, teacher: Tensor<2>, temperature: f64) -> Tensor<1> {
+    let scaled = teacher / temperature;
+    let p = softmax(scaled.clone(), 1);
+    let log_p = log_softmax(scaled, 1);
+    let log_q = log_softmax(student.clone() / temperature, 1);
+    (p * (log_p - log_q)).sum() * (temperature * temperature)
+}
+
+/// `ln(1 + eˣ)` without overflow: `max(x, 0) + ln(1 + e^(−|x|))`.
+#[must_use]
+pub fn softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    x.clone().clamp_min(0.0) + (-x.abs()).exp().log1p()
+}
