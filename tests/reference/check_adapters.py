@@ -226,8 +226,8 @@ def self_test(limit: float) -> int:
                 shutil.copy(folder / "adapter_config.json", copy)
                 save_file(tensors, str(copy / name), metadata={"format": "pt"})
                 report = check_adapter(base, copy, dump, limit)
-                if what == "a key missing" and not all(good for row, good, _ in report.rows if row in ("PEFT", "adapters")):
-                    fails = fails | {row for row, good, _ in report.rows if not good}
+                if len(report.rows) == 1:  # the library itself threw it out, as PEFT does for modules_to_save
+                    fails = {"PEFT"}
                 expect(f"{folder.name}, {what}", report, fails)
             if "merged_logits" in expected and mine == "peft":
                 from peft import PeftModel

@@ -6,7 +6,9 @@ Works with transformers 5.23.0 (PEFT) and 4.57.6 (the `adapters` library), so it
 from __future__ import annotations
 
 import json
+import logging
 import os
+import warnings
 import zlib
 from pathlib import Path
 
@@ -21,6 +23,8 @@ from transformers.utils import logging as hf_logging
 
 hf_logging.set_verbosity_error()
 hf_logging.disable_progress_bar()
+logging.getLogger("adapters").setLevel(logging.ERROR)  # "none are activated", said between adding and activating
+warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing.*")  # transformers warns of its own property
 
 HERE = Path(__file__).resolve().parent
 FIXTURES = HERE.parent / "fixtures"

@@ -113,12 +113,16 @@ fn load(folder: &Path) -> SmolVlm {
     block_on(SmolVlm::load(&mut files, &Device::flex(), Some(Precision::F32))).unwrap()
 }
 
-/// `max |a − b| / max |b|` with a floor for tensors that are noise around zero.
-fn relative(a: &[f32], b: &[f32], floor: f32) -> f32 {
+/// `‖a − b‖ / ‖b‖`
+fn relative(a: &[f32], b: &[f32]) -> f64 {
     assert_eq!(a.len(), b.len());
-    let top = b.iter().fold(floor, |m, v| m.max(v.abs()));
-    a.iter().zip(b).fold(0.0f32, |m, (a, b)| if a.is_nan() { f32::INFINITY } else { m.max((a - b).abs()) })
-        / top
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    difference / norm(&mut b.iter().map(|b| f64::from(*b))).max(1e-12)
+}
+
+fn norm(values: &[f32]) -> f64 {
+    values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
 }
 
 fn hold(name: &str, recompute: bool, steps: usize) {
@@ -126,8 +130,17 @@ fn hold(name: &str, recompute: bool, steps: usize) {
     let mut learner = learner.with_recompute(recompute);
     let teacher = run.case["distil"].as_object().map(|distil| {
         let number = |key: &str| distil[key].as_f64().unwrap();
-        (number("alpha"), number("temperature"))
+        (number("alpha"), number("T"))
     });
+    // A bias of the keys shifts every score of a query alike: its exact gradient is zero, and what either side computes
+    // is rounding, which AdamW then blows up to whole steps.
+    let doubt: BTreeSet<&str> = run.case["f32_against_f64"]["keys_in_doubt"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let mut travelled = 0.0;
     let learn = learner.learn().clone();
     let keys: BTreeSet<String> = learn.iter().map(|n| run.key(n)).collect();
     let trained: BTreeSet<String> = run.trained().into_iter().collect();
@@ -158,15 +171,21 @@ fn hold(name: &str, recompute: bool, steps: usize) {
         }
         if step == 0 {
             let gradients = block_on(learner.gradients()).unwrap();
-            let largest = learn
-                .iter()
-                .flat_map(|n| run.expected.floats(&format!("grad.{}", run.key(n))).0)
-                .fold(0.0f32, |m, v| m.max(v.abs()));
+            // Each tensor within 2e-5 of torch's f32, which itself is up to 7e-6 from f64 (`f32_against_f64` in
+            // case.json); all of them together within 1e-5.
+            let whole = f64::from(norms[0]);
+            let mut off = 0.0;
             for n in &learn {
                 let (expected, _) = run.expected.floats(&format!("grad.{}", run.key(n)));
-                let error = relative(&gradients[n], &expected, largest * 1e-3);
-                assert!(error < 1e-5, "{name}: gradient of {n}: {error}");
+                if doubt.contains(run.key(n).as_str()) {
+                    assert!(norm(&gradients[n]) < 1e-5 * whole, "{name}: gradient of {n} should vanish");
+                    continue;
+                }
+                let error = relative(&gradients[n], &expected);
+                assert!(error < 2e-5, "{name}: gradient of {n}: {error}");
+                off += (error * norm(&expected)).powi(2);
             }
+            assert!(off.sqrt() < 1e-5 * whole, "{name}: gradients together: {}", off.sqrt() / whole);
         }
         let rate = peak * schedule.factor(step as u64);
         assert!((rate - f64::from(rates[step])).abs() <= 1e-9, "{name}: rate {rate} of step {step}");
@@ -176,6 +195,7 @@ fn hold(name: &str, recompute: bool, steps: usize) {
             losses[step]
         );
         let outcome = block_on(learner.step(|_| rate)).unwrap();
+        travelled += 2.0 * rate;
         let norm = f64::from(norms[step]);
         assert!(
             (outcome.grad_norm - norm).abs() < 2e-5 * norm,
@@ -187,11 +207,17 @@ fn hold(name: &str, recompute: bool, steps: usize) {
             let weights: TensorMap = block_on(learner.weights()).unwrap();
             for n in &learn {
                 let (expected, _) = run.expected.floats(&format!("{recorded}{}", run.key(n)));
-                let exact = format!("{}_f64.{}", recorded.trim_end_matches('.'), run.key(n));
-                // Where rounding alone moves the reference by more than the tolerance, the f64 run is the truth.
-                let tolerance = if run.expected.has(&exact) { 1e-3 } else { 1e-5 };
-                let error = relative(&weights[n].values, &expected, 1e-3);
-                assert!(error < tolerance, "{name}: {n} after {} steps: {error}", step + 1);
+                if doubt.contains(run.key(n).as_str()) {
+                    let far = weights[n]
+                        .values
+                        .iter()
+                        .zip(&expected)
+                        .any(|(a, b)| f64::from((a - b).abs()) > travelled);
+                    assert!(!far, "{name}: {n} after {} steps", step + 1);
+                    continue;
+                }
+                let error = relative(&weights[n].values, &expected);
+                assert!(error < 1e-5, "{name}: {n} after {} steps: {error}", step + 1);
             }
         }
     }
@@ -212,6 +238,7 @@ methods!(
     rslora,
     dora,
     lora_patterns,
+    lora_text_vision,
     ia3,
     prompt_tuning,
     seq_bn,

@@ -479,3 +479,45 @@ pub(crate) fn differentiate<M: Parameters + Clone>(
     let gradient = take(Some(leaf), leaves.taken, gradients, sums).unwrap_or(zero);
     (value.inner(), gradient)
 }
+
+/// The logits at the labels of `batch`, `[labels, vocab]`, without a graph.
+#[must_use]
+pub fn label_logits(model: &SmolVlm, batch: &Batch) -> Tensor<2> {
+    let device = model.device();
+    let features = match &batch.frames {
+        Frames::None => None,
+        Frames::Features(features) => Some(features.clone()),
+        Frames::Pixels { pixels, frames, height, width } => {
+            Some(image_features(model, pixels, *frames, *height, *width))
+        }
+    };
+    let text = model.text();
+    let assembly = Assembly { embedding: text.embedding().clone(), prefix: model.prefix().cloned() };
+    let prefix = assembly.prefix.as_ref().map_or(0, |p| p.dims()[0]);
+    let sequences = text.sequences(batch.ids.len(), prefix + batch.len);
+    let x = text.forward_sequences(assembly.forward(features, batch, device), &sequences);
+    let index: Vec<i32> = batch.label_rows(prefix).iter().map(|r| *r as i32).collect();
+    let n = index.len();
+    let index = Tensor::from_data(TensorData::new(index, [n]), (device, DType::I32));
+    text.logits(x.select(0, index))
+}
+
+/// The negative log-likelihood of each label, and whether it is the likeliest token.
+///
+/// # Errors
+/// A failing device.
+pub async fn evaluate(model: &SmolVlm, batch: &Batch) -> crate::Result<Vec<(f32, bool)>> {
+    let logits = label_logits(model, batch);
+    let [n, vocab] = logits.dims();
+    let values = crate::learner::read(logits.reshape([n * vocab])).await?;
+    let rows = values.chunks_exact(vocab.max(1)).zip(&batch.targets);
+    Ok(rows
+        .map(|(row, target)| {
+            let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let sum: f64 = row.iter().map(|v| f64::from(v - top).exp()).sum();
+            let own = row.get(target.token as usize).copied().unwrap_or(f32::NAN);
+            let likeliest = plumb_vlm::generate::argmax(row) == target.token;
+            ((f64::from(top) + sum.ln() - f64::from(own)) as f32, likeliest)
+        })
+        .collect())
+}

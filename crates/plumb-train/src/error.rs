@@ -13,6 +13,21 @@ pub enum TrainError {
     GradientNotFinite,
     #[error("the device failed: {0}")]
     Device(String),
+    #[error("{file}: {reason}")]
+    Config { file: String, reason: String },
+    #[error(
+        "the loss is not a number at step {step}; the samples of the step: {samples}. The last checkpoint is unharmed; lower the \
+         learning rate or leave these samples out"
+    )]
+    LossNotFinite { step: u64, samples: String },
+    #[error("{what} has other tokens than the model: token {id} is {theirs:?} there and {ours:?} here")]
+    OtherTokens { what: String, id: u32, ours: String, theirs: String },
+    #[error(transparent)]
+    Data(#[from] crate::data::DataError),
+    #[error(transparent)]
+    Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    #[error("cannot write {file}: {source}")]
+    Write { file: String, source: std::io::Error },
     #[error(transparent)]
     Adapter(#[from] crate::peft::AdapterError),
     #[error(transparent)]

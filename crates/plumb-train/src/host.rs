@@ -178,7 +178,7 @@ pub fn write_tensors(file: &str, content: &TensorFile, dtype: FileDtype) -> Resu
     }
     let mut text = Value::Object(header).to_string();
     // Data starts on a multiple of 8, which the readers that map files rely on.
-    while text.len() % 8 != 0 {
+    while !text.len().is_multiple_of(8) {
         text.push(' ');
     }
     let mut bytes = Vec::with_capacity(offset.saturating_add(text.len()).saturating_add(8));

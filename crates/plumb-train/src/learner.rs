@@ -90,6 +90,11 @@ impl Learner {
         self
     }
 
+    /// As [`Self::with_recompute`].
+    pub fn set_recompute(&mut self, recompute: bool) {
+        self.recompute = recompute;
+    }
+
     /// Multiplies the loss against underflow in f16.
     pub fn set_loss_scale(&mut self, scale: f64) {
         self.loss_scale = scale;

@@ -72,7 +72,7 @@ pub fn attach(model: &mut SmolVlm, adapter: &Adapter) -> Result<BTreeSet<String>
     let device = model.device().clone();
     let mut names = BTreeSet::new();
     let missing = |path: &str| TrainError::NoSuchTensor { name: path.to_owned() };
-    let mut put = |model: &mut SmolVlm, path: &str, adapter: LinearAdapter| {
+    let put = |model: &mut SmolVlm, path: &str, adapter: LinearAdapter| {
         if model.attach(path, &adapter) { Ok(()) } else { Err(missing(path)) }
     };
     match (resolved, &adapter.config) {

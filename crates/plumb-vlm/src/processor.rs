@@ -257,6 +257,12 @@ impl Processor {
         Ok(out)
     }
 
+    /// Image tokens of one frame.
+    #[must_use]
+    pub fn tokens_per_frame(&self) -> usize {
+        self.tokens_per_frame
+    }
+
     /// The id that stands for one image token.
     #[must_use]
     pub fn image_token_id(&self) -> u32 {

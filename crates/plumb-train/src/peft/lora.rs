@@ -229,7 +229,6 @@ pub(crate) fn linear_only(field: &str, module: &ModuleInfo) -> Result<()> {
     })
 }
 
-/// `feedforward_modules` of IA3 and the modules it applies to.
 impl super::Ia3Config {
     /// The modules this adapter scales, with whether the input (feed-forward) or the output is scaled, and the
     /// modules stored whole.

@@ -6,6 +6,7 @@
 
 mod adapter;
 mod bottleneck;
+mod checkpoint;
 mod config;
 mod error;
 mod fields;
@@ -21,6 +22,9 @@ mod tests;
 
 pub use adapter::{Adapter, HUB_TENSORS, PEFT_TENSORS};
 pub use bottleneck::{Activation, BottleneckConfig, BottleneckInit, BottleneckVariant, Reduction};
+pub use checkpoint::{
+    Layout, MergeError, MergeOptions, MergeReport, MergedShard, can_merge, merge_checkpoint,
+};
 pub use config::{AdapterConfig, Base, CONFIG_FILE, Ia3Config, PromptTuningConfig};
 pub use error::{AdapterError, Result};
 pub use folder::RUN_FILE;

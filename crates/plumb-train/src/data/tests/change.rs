@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use plumb_qa::{
     Answer, Kind, LengthStyle, MentionOptions, QaPair, SceneIndex, Side, Templates, TruthValue, check_pair,
-    parse_length, truth, verify_text,
+    parse_length, to_cvbench, truth, verify_text,
 };
 use plumb_scene::Scene;
 use rand::SeedableRng;
@@ -160,6 +160,32 @@ fn words_exchanged_in_a_text_say_what_the_mirrored_scene_says() {
         }
     }
     assert!(tried > 800 && sided > 60, "{tried} {sided}");
+}
+
+#[test]
+fn a_benchmark_row_in_a_mirror_is_the_row_of_the_mirrored_scene() {
+    let prompt = plumb_bench::PromptPreset::Official;
+    let (mut rows, mut sided) = (0, 0);
+    for made in made() {
+        let mirrored = mirror_scene(&made.scene);
+        let image = made.image.flip_horizontal();
+        for pair in &made.pairs {
+            let Ok((row, _)) = to_cvbench(pair, &made.scene, &made.image, 0) else { continue };
+            let flipped = with_wording(|wording| mirror_pair(pair, &made.scene, &mirrored, wording));
+            let Ok(flipped) = flipped else { continue };
+            let (wanted, _) = to_cvbench(&flipped, &mirrored, &image, 0).unwrap();
+            // Only words, as for a file without geometry.
+            let text = prompt.render(&row).user_text;
+            // A clock may show the time: words alone do not know.
+            let Ok(said) = mirror_texts(&[&text, &row.options[row.gold]]) else { continue };
+            assert_eq!(said[0], prompt.render(&wanted).user_text);
+            assert_eq!(said[1], wanted.options[wanted.gold]);
+            assert_eq!(row.gold_letter(), wanted.gold_letter());
+            rows += 1;
+            sided += u32::from(said[0] != text);
+        }
+    }
+    assert!(rows > 100 && sided > 10, "{rows} {sided}");
 }
 
 #[test]

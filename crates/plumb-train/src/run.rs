@@ -1,0 +1,850 @@
+//! The life of a run: steps, evaluations, answers, checkpoints, resume.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use plumb_nn::DropoutSeed;
+use plumb_vlm::{Prefix, Processor, SmolVlm};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::backprop;
+use crate::batch::Batch;
+use crate::checkpoint::{
+    BestMetric, Checkpoint, CheckpointStore, EvalMetrics, LossScale, METRICS_FILE, MetricLine, MetricsLog,
+    RealFs, Retention, RngState, RunIdentity, SampleAnswer, StepMetrics, TrainState,
+};
+use crate::config::TrainConfig;
+use crate::data::{
+    self, BatchStream, Item, MixerOptions, OpenOptions, Pick, PrepareOptions, Prepared, Source, Split,
+    StreamState, Units, mask_report,
+};
+use crate::encode::{self, Encoded, FeatureCache, collate, messages};
+use crate::error::{Result, TrainError};
+use crate::estimate::{self, Estimate};
+use crate::host::FileDtype;
+use crate::learner::Learner;
+use crate::loss::{Objective, Teacher};
+use crate::method;
+use crate::optimizer::Schedule;
+use crate::peft::AdapterConfig;
+
+/// The run's own description within its folder.
+pub const CONFIG_FILE: &str = "train.toml";
+/// The finished adapter, or the finished model in full fine-tuning.
+pub const RESULT_FOLDER: &str = "result";
+
+/// What a run says while it goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum TrainEvent {
+    /// Before the first step.
+    Plan(Box<Plan>),
+    /// After each step.
+    Step {
+        metrics: Box<StepMetrics>,
+        total: u64,
+        eta_seconds: f64,
+    },
+    Eval(Box<EvalMetrics>),
+    Answer(SampleAnswer),
+    Saved {
+        step: u64,
+        folder: PathBuf,
+        bytes: u64,
+    },
+    /// The run went on from a checkpoint.
+    Resumed {
+        step: u64,
+        skipped: Vec<String>,
+    },
+    Note {
+        text: String,
+    },
+}
+
+/// What is about to happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    pub steps: u64,
+    pub samples: u64,
+    pub held_out: u64,
+    /// Rows of the data that cannot be used.
+    pub refused: Vec<String>,
+    pub trainable: usize,
+    pub parameters: usize,
+    pub estimate: Estimate,
+    pub recompute: bool,
+    pub features_cached: bool,
+    /// A sample as it will be learned: `[[not learned]]`, `→learned←`.
+    pub masked: String,
+    /// Shares of tokens that the mixture aims at, by data set.
+    pub shares: Vec<f64>,
+}
+
+/// What the listener wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Control {
+    Go,
+    /// Save and end; the run can be taken up again.
+    Stop,
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    pub step: u64,
+    pub total: u64,
+    /// Whether all steps were done.
+    pub complete: bool,
+    pub loss: Option<f32>,
+    pub seconds: f64,
+    pub result: Option<PathBuf>,
+}
+
+/// The data of a run, opened and split.
+struct Data {
+    sources: Vec<Source>,
+    splits: Vec<Split>,
+    units: Vec<Units>,
+    mixing: MixerOptions,
+    prepare: PrepareOptions,
+    /// Token counts of samples once they are known.
+    lengths: Vec<Vec<u32>>,
+    /// The picture of each sample.
+    groups: Vec<Vec<u32>>,
+}
+
+/// A run in progress.
+pub struct Trainer {
+    config: TrainConfig,
+    learner: Learner,
+    processor: Processor,
+    adapter: Option<AdapterConfig>,
+    data: Data,
+    stream: BatchStream,
+    held_out: Vec<(usize, u32)>,
+    store: CheckpointStore<RealFs>,
+    log: MetricsLog<RealFs>,
+    cache: Option<FeatureCache>,
+    teacher: Option<SmolVlm>,
+    state: TrainState,
+    total: u64,
+    identity: RunIdentity,
+    started: Instant,
+    seconds_before: f64,
+    resumed: Option<(u64, Vec<String>)>,
+    recompute: bool,
+}
+
+/// Steps without a bad gradient after which the loss scale doubles, as torch's `GradScaler`.
+const SCALE_PATIENCE: u64 = 2000;
+/// The first loss scale in f16.
+const FIRST_SCALE: f64 = 65_536.0;
+
+impl Trainer {
+    /// Opens data and run folder, puts the method on `model`, and takes the run up where it stopped if `resume`.
+    ///
+    /// `model_sha256` names the base model's weights.
+    ///
+    /// # Errors
+    /// Data without a usable sample, a method that does not fit the model, a run folder that holds another run.
+    pub async fn new(
+        config: TrainConfig,
+        mut model: SmolVlm,
+        processor: Processor,
+        model_sha256: String,
+        resume: bool,
+    ) -> Result<Self> {
+        config.check("the run's configuration")?;
+        let data = Data::open(&config)?;
+        let adapter = config.method.adapter(model.config(), Some(&config.model));
+        let learn = match &adapter {
+            Some(adapter) => {
+                let start = method::initial(&mut model, adapter, config.seed).await?;
+                method::attach(&mut model, &start)?
+            }
+            None => config.method.full_names(model.config()),
+        };
+        let precision = model.precision();
+        let teacher = load_teacher(&config, &processor, &model).await?;
+        let mut learner = Learner::new(model, learn, config.optimizer.adamw)?
+            .with_clip((config.optimizer.clip > 0.0).then_some(config.optimizer.clip));
+        if precision == plumb_nn::Precision::F16 && plumb_nn::ops::kernels(learner.model().device()).is_none()
+        {
+            learner.set_loss_scale(FIRST_SCALE);
+        }
+        let total = data.steps(&config);
+        let sizes: Vec<u64> = data.units.iter().map(|u| u.len() as u64).collect();
+        let held_out: Vec<(usize, u32)> = data
+            .splits
+            .iter()
+            .enumerate()
+            .flat_map(|(source, split)| split.held_out.iter().map(move |&sample| (source, sample)))
+            .collect();
+        let identity =
+            RunIdentity { config_hash: config_hash(&config)?, model_sha256, data_sha256: data.hash() };
+        let out = config.out.clone();
+        let write = |file: &Path| {
+            let file = file.display().to_string();
+            move |source| TrainError::Write { file, source }
+        };
+        std::fs::create_dir_all(&out).map_err(write(&out))?;
+        let retention = Retention { last: config.checkpoint.keep.max(1), best: true, every: None };
+        let store = CheckpointStore::new(RealFs, &out)?.with_retention(retention);
+        let latest = store.latest_valid()?;
+        let log_path = out.join(METRICS_FILE);
+        let mut state = TrainState {
+            rng: RngState { seed: config.seed, ..RngState::default() },
+            ..TrainState::default()
+        };
+        let mut resumed = None;
+        let stream;
+        let log;
+        match latest.checkpoint {
+            Some(checkpoint) if resume => {
+                checkpoint.state.check_identity(&identity)?;
+                let steps = checkpoint.state.adam_steps.get("all").copied().unwrap_or(checkpoint.step);
+                learner.restore(&checkpoint.weights, &checkpoint.optimizer, steps)?;
+                if let Some(scale) = &checkpoint.state.loss_scale {
+                    learner.set_loss_scale(f64::from(scale.scale));
+                }
+                let cursor: StreamState =
+                    serde_json::from_value(checkpoint.state.cursor.clone()).map_err(|e| {
+                        TrainError::Config {
+                            file: "the checkpoint's data cursor".into(),
+                            reason: e.to_string(),
+                        }
+                    })?;
+                stream = BatchStream::resume(&data.mixing, &sizes, config.batch, cursor)?;
+                store.discard_after(checkpoint.step)?;
+                log = MetricsLog::resume(RealFs, &log_path, checkpoint.step)?.0;
+                let skipped =
+                    latest.skipped.iter().map(|s| format!("{}: {}", s.path.display(), s.why)).collect();
+                resumed = Some((checkpoint.step, skipped));
+                state = checkpoint.state;
+            }
+            Some(checkpoint) => {
+                return Err(TrainError::Config {
+                    file: out.display().to_string(),
+                    reason: format!(
+                        "the folder holds a run that stands at step {}; go on with --resume, or choose another --out",
+                        checkpoint.step
+                    ),
+                });
+            }
+            None => {
+                let text = config.to_toml()?;
+                let path = out.join(CONFIG_FILE);
+                plumb_store::durable::write_atomic(&path, text.as_bytes()).map_err(write(&path))?;
+                stream = BatchStream::new(&data.mixing, &sizes, config.batch)?;
+                log = MetricsLog::create(RealFs, &log_path)?;
+            }
+        }
+        state.config_hash.clone_from(&identity.config_hash);
+        state.model_sha256.clone_from(&identity.model_sha256);
+        state.data_sha256.clone_from(&identity.data_sha256);
+        let fixed =
+            learner.features_are_fixed() && config.loss.distil.as_ref().is_none_or(|d| d.features == 0.0);
+        let cache = fixed.then(|| FeatureCache::new(config.cache_mib << 20));
+        let seconds_before = state.elapsed_seconds;
+        let mut trainer = Self {
+            config,
+            learner,
+            processor,
+            adapter,
+            data,
+            stream,
+            held_out,
+            store,
+            log,
+            cache,
+            teacher,
+            state,
+            total,
+            identity,
+            started: Instant::now(),
+            seconds_before,
+            resumed,
+            recompute: false,
+        };
+        trainer.recompute = match trainer.config.recompute {
+            Some(recompute) => recompute,
+            None => trainer.estimate()?.activations_kept > 1 << 30,
+        };
+        trainer.learner.set_recompute(trainer.recompute);
+        Ok(trainer)
+    }
+
+    /// What will be done, with the memory that it takes and a sample as it will be learned.
+    ///
+    /// # Errors
+    /// A sample that cannot be read.
+    pub fn plan(&mut self) -> Result<Plan> {
+        let (source, sample) = self
+            .data
+            .splits
+            .iter()
+            .enumerate()
+            .find_map(|(source, split)| Some((source, *split.train.first()?)))
+            .ok_or(TrainError::NothingLearns)?;
+        let encoded = self.encode(source, sample, 0)?;
+        let image = Some(self.processor.image_token_id());
+        let processor = &self.processor;
+        let masked = mask_report(&encoded.ids, &encoded.learn, image, &mut |ids| {
+            processor.decode(ids, false).unwrap_or_default()
+        });
+        let refused = self
+            .data
+            .sources
+            .iter()
+            .flat_map(|s| &s.problems().list)
+            .map(|p| format!("{}, row {}: {}", p.file, p.row, p.reason))
+            .collect();
+        Ok(Plan {
+            steps: self.total,
+            samples: self.data.splits.iter().map(|s| s.train.len() as u64).sum(),
+            held_out: self.held_out.len() as u64,
+            refused,
+            trainable: self.learner.num_trainable(),
+            parameters: self.learner.model().num_params(),
+            estimate: self.estimate()?,
+            recompute: self.recompute,
+            features_cached: self.cache.is_some(),
+            masked: format!("{}: {masked}", encoded.id),
+            shares: self.stream.mixer().target().to_vec(),
+        })
+    }
+
+    fn estimate(&mut self) -> Result<Estimate> {
+        let (source, sample) = self
+            .data
+            .splits
+            .iter()
+            .enumerate()
+            .find_map(|(source, split)| Some((source, *split.train.first()?)))
+            .ok_or(TrainError::NothingLearns)?;
+        let encoded = self.encode(source, sample, 0)?;
+        let frames = encoded.images.iter().map(|t| t.frames.len()).sum();
+        let shape = estimate::StepShape {
+            samples: self.config.batch.samples.max(1),
+            len: encoded.ids.len(),
+            labels: encoded.learn.iter().filter(|l| **l).count(),
+            frames,
+            frames_at_once: frames
+                * self.config.batch.samples.max(1).div_ceil(self.config.questions_per_image.max(1)),
+            recompute: self.recompute,
+            cached: self.cache.is_some(),
+            cache_bytes: self.config.cache_mib << 20,
+            pictures: self.data.sources.iter().map(|s| s.group_count() as u64).sum(),
+        };
+        Ok(estimate::estimate(&mut self.learner, &shape))
+    }
+
+    /// Runs to the end, or until `listen` says stop.
+    ///
+    /// # Errors
+    /// A loss that is not a number (with the samples), a sample that cannot be learned (with its name), a full disk; the
+    /// last checkpoint stays.
+    pub async fn run(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<Finished> {
+        let plan = self.plan()?;
+        let mut stop = listen(TrainEvent::Plan(Box::new(plan))) == Control::Stop;
+        if let Some((step, skipped)) = self.resumed.take() {
+            stop |= listen(TrainEvent::Resumed { step, skipped }) == Control::Stop;
+        }
+        self.started = Instant::now();
+        let mut last = None;
+        let mut saved = self.state.step;
+        if self.state.step == 0 && !stop && self.config.evaluate.every > 0 {
+            stop |= self.evaluate(listen).await? == Control::Stop;
+        }
+        while self.state.step < self.total && !stop {
+            let begun = Instant::now();
+            let metrics = self.step().await?;
+            last = metrics.loss;
+            let left = (self.total - self.state.step) as f64;
+            let eta = begun.elapsed().as_secs_f64() * left;
+            self.log.append(&MetricLine::Step(metrics.clone()))?;
+            let event = TrainEvent::Step { metrics: Box::new(metrics), total: self.total, eta_seconds: eta };
+            stop |= listen(event) == Control::Stop;
+            let step = self.state.step;
+            let every = self.config.evaluate.every;
+            if (every > 0 && step.is_multiple_of(every)) || step == self.total {
+                stop |= self.evaluate(listen).await? == Control::Stop;
+            }
+            let every = self.config.checkpoint.every;
+            if stop || step == self.total || (every > 0 && step.is_multiple_of(every)) {
+                self.save(listen).await?;
+                saved = step;
+            }
+        }
+        if saved != self.state.step {
+            self.save(listen).await?;
+        }
+        let complete = self.state.step >= self.total;
+        let result = if complete { Some(self.finish().await?) } else { None };
+        Ok(Finished {
+            step: self.state.step,
+            total: self.total,
+            complete,
+            loss: last,
+            seconds: self.elapsed(),
+            result,
+        })
+    }
+
+    fn elapsed(&self) -> f64 {
+        self.seconds_before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// The next batch of the stream, encoded.
+    fn next_samples(&mut self) -> Result<(Vec<Encoded>, u64)> {
+        let Self { data, stream, processor, .. } = self;
+        let batch = stream.next_batch(&mut |pick| data.expand(processor, pick))?;
+        let epoch = batch.items.first().map_or(0, |item| item.epoch);
+        let samples: Result<Vec<Encoded>> = batch
+            .items
+            .iter()
+            .map(|item| {
+                let prepared = data.prepared(item.source, item.sample, item.epoch)?;
+                encode::encode(processor, &prepared)
+            })
+            .collect();
+        Ok((samples?, epoch))
+    }
+
+    fn encode(&self, source: usize, sample: u32, epoch: u64) -> Result<Encoded> {
+        encode::encode(&self.processor, &self.data.prepared(source, sample, epoch)?)
+    }
+
+    async fn step(&mut self) -> Result<StepMetrics> {
+        let begun = Instant::now();
+        let mut micro = Vec::new();
+        let mut names = Vec::new();
+        for _ in 0..self.config.accumulate {
+            let (samples, epoch) = self.next_samples()?;
+            self.state.epoch = epoch;
+            self.state.samples_seen += samples.len() as u64;
+            names.push(samples.iter().map(|s| s.id.clone()).collect::<Vec<_>>());
+            micro.push(collate(self.learner.model(), &self.processor, samples, self.cache.as_mut()));
+        }
+        let labels: usize = micro.iter().map(|b| b.targets.len()).sum();
+        let tokens: usize = micro.iter().map(Batch::tokens).sum();
+        let (mut nll, mut objective_value) = (0.0, 0.0);
+        for (i, batch) in micro.iter().enumerate() {
+            let teacher = self.teach(batch);
+            let objective = Objective { teacher: teacher.as_ref(), ..Objective::cross_entropy(labels) };
+            let dropout = self.dropout(i as u64);
+            let outcome = self.learner.pass(batch, &objective, dropout).await?;
+            if let Some(at) = outcome.nll.iter().position(|v| !v.is_finite()) {
+                let sample = batch.targets.get(at).map_or(0, |t| t.sample);
+                let samples = names[i].get(sample).cloned().unwrap_or_default();
+                self.learner.forget();
+                return Err(TrainError::LossNotFinite { step: self.state.step + 1, samples });
+            }
+            if !outcome.objective.is_finite() {
+                self.learner.forget();
+                return Err(TrainError::LossNotFinite {
+                    step: self.state.step + 1,
+                    samples: names.concat().join(", "),
+                });
+            }
+            nll += outcome.nll.iter().map(|v| f64::from(*v)).sum::<f64>();
+            objective_value += outcome.objective;
+        }
+        let schedule = Schedule {
+            warmup: self.config.optimizer.warmup_steps(self.total),
+            total: self.total,
+            decay: self.config.optimizer.decay,
+        };
+        // A warm-up that began at rate 0 would spend its first step on nothing.
+        let factor = if schedule.warmup > 0 && self.state.step < schedule.warmup {
+            (self.state.step + 1) as f64 / schedule.warmup as f64
+        } else {
+            schedule.factor(self.state.step)
+        };
+        let optimizer = self.config.optimizer.clone();
+        let outcome = self.learner.step(|name| optimizer.peak(name) * factor).await?;
+        self.scale(outcome.skipped);
+        self.state.step += 1;
+        self.state.tokens_seen += tokens as u64;
+        let seconds = begun.elapsed().as_secs_f64();
+        let mut extra = BTreeMap::new();
+        if self.teacher.is_some() {
+            extra.insert("objective".to_owned(), Value::from(objective_value));
+        }
+        if outcome.skipped {
+            extra.insert("skipped".to_owned(), Value::from(true));
+        }
+        Ok(StepMetrics {
+            step: self.state.step,
+            loss: Some((nll / labels.max(1) as f64) as f32),
+            lr: Some((optimizer.lr * factor) as f32),
+            grad_norm: outcome.grad_norm.is_finite().then_some(outcome.grad_norm as f32),
+            loss_scale: (self.learner.loss_scale() > 1.0).then(|| self.learner.loss_scale() as f32),
+            tokens_per_s: Some((tokens as f64 / seconds.max(1e-9)) as f32),
+            step_seconds: Some(seconds as f32),
+            epoch: Some(self.state.epoch),
+            samples_seen: Some(self.state.samples_seen),
+            tokens_seen: Some(self.state.tokens_seen),
+            memory_bytes: estimate::resident_bytes(),
+            extra,
+        })
+    }
+
+    fn dropout(&self, micro: u64) -> Option<DropoutSeed> {
+        let on = matches!(&self.adapter, Some(AdapterConfig::Lora(lora)) if lora.dropout > 0.0);
+        let counter = self.state.step * u64::from(self.config.accumulate) + micro;
+        on.then(|| {
+            DropoutSeed(self.config.seed.rotate_left(32) ^ counter.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        })
+    }
+
+    fn teach(&self, batch: &Batch) -> Option<Teacher> {
+        let (teacher, distil) = (self.teacher.as_ref()?, self.config.loss.distil.as_ref()?);
+        let logits = backprop::label_logits(teacher, batch);
+        Some(Teacher { logits, alpha: distil.alpha, temperature: distil.temperature })
+    }
+
+    fn scale(&mut self, skipped: bool) {
+        if self.learner.loss_scale() <= 1.0 && self.state.loss_scale.is_none() {
+            return;
+        }
+        let good = self.state.loss_scale.as_ref().map_or(0, |s| s.good_steps);
+        let good = if skipped { 0 } else { good + 1 };
+        let mut scale = self.learner.loss_scale();
+        if skipped {
+            scale = (scale / 2.0).max(1.0);
+        } else if good.is_multiple_of(SCALE_PATIENCE) {
+            scale = (scale * 2.0).min(FIRST_SCALE * 256.0);
+        }
+        self.learner.set_loss_scale(scale);
+        self.state.loss_scale = Some(LossScale { scale: scale as f32, good_steps: good });
+    }
+
+    async fn evaluate(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<Control> {
+        let begun = Instant::now();
+        let chosen: Vec<(usize, u32)> = spread(&self.held_out, self.config.evaluate.samples);
+        if chosen.is_empty() {
+            return Ok(Control::Go);
+        }
+        let (mut nll, mut labels, mut right) = (0.0, 0usize, 0u64);
+        for group in chosen.chunks(self.config.batch.samples.max(1)) {
+            let mut samples = Vec::with_capacity(group.len());
+            for (source, sample) in group {
+                let prepared = self.data.plain(*source, *sample)?;
+                samples.push(encode::encode(&self.processor, &prepared)?);
+            }
+            let batch = collate(self.learner.model(), &self.processor, samples, self.cache.as_mut());
+            let found = backprop::evaluate(self.learner.model(), &batch).await?;
+            let mut correct = vec![true; batch.ids.len()];
+            for (target, (loss, hit)) in batch.targets.iter().zip(found) {
+                nll += f64::from(loss);
+                labels += 1;
+                correct[target.sample] &= hit;
+            }
+            right += correct.iter().filter(|c| **c).count() as u64;
+        }
+        let loss = nll / labels.max(1) as f64;
+        let samples = chosen.len() as u64;
+        let best = self.state.best.as_ref().is_none_or(|b| loss < b.value);
+        if best && loss.is_finite() {
+            self.state.best = Some(BestMetric {
+                name: "held-out loss".into(),
+                value: loss,
+                step: self.state.step,
+                higher_is_better: false,
+            });
+            self.state.evals_without_gain = 0;
+        } else {
+            self.state.evals_without_gain += 1;
+        }
+        let metrics = EvalMetrics {
+            step: self.state.step,
+            loss: Some(loss as f32),
+            accuracy: Some(right as f32 / samples.max(1) as f32),
+            samples,
+            seconds: Some(begun.elapsed().as_secs_f32()),
+            best,
+            extra: BTreeMap::new(),
+        };
+        self.log.append(&MetricLine::Eval(metrics.clone()))?;
+        let mut control = listen(TrainEvent::Eval(Box::new(metrics)));
+        for (source, sample) in spread(&self.held_out, self.config.evaluate.answers) {
+            let answer = self.answer(source, sample).await?;
+            self.log.append(&MetricLine::Sample(answer.clone()))?;
+            if listen(TrainEvent::Answer(answer)) == Control::Stop {
+                control = Control::Stop;
+            }
+        }
+        Ok(control)
+    }
+
+    /// What the model says now to the last question of a held-out sample.
+    async fn answer(&self, source: usize, sample: u32) -> Result<SampleAnswer> {
+        /// More than any answer of these data has.
+        const MOST_TOKENS: usize = 48;
+        let prepared = self.data.plain(source, sample)?;
+        let mut dialogue = messages(&prepared);
+        dialogue.pop();
+        let prompt = self.processor.prompt(&dialogue, &prepared.images, prepared.prefill.as_deref())?;
+        let model = self.learner.model();
+        let frames: usize = prompt.images.iter().map(|t| t.frames.len()).sum();
+        let side = prompt.images.first().and_then(|t| t.frames.first()).map_or(0, |f| f.width() as usize);
+        let features = (frames > 0).then(|| {
+            let pixels: Vec<f32> =
+                prompt.images.iter().flat_map(|t| self.processor.images().normalise(t)).collect();
+            backprop::image_features(model, &pixels, frames, side, side)
+        });
+        let embeddings = model.embed(&prompt.ids, features.as_ref())?;
+        let mut prefix = Prefix::new(model, embeddings, MOST_TOKENS).await?;
+        let mut continuation = prefix.continuation(model);
+        let mut said = Vec::new();
+        while said.len() < MOST_TOKENS {
+            let token = plumb_vlm::generate::argmax(continuation.logits());
+            if self.processor.stop_ids().contains(&token) || token == self.processor.image_token_id() {
+                break;
+            }
+            said.push(token);
+            continuation.push(token).await?;
+        }
+        let answer = self.processor.decode(&said, true)?.trim().to_owned();
+        let (question, expected) = prepared.turns.last().cloned().unwrap_or_default();
+        Ok(SampleAnswer {
+            step: self.state.step,
+            sample: prepared.id,
+            question,
+            correct: Some(answer == expected.trim()),
+            expected,
+            answer,
+        })
+    }
+
+    async fn save(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<()> {
+        let weights = self.learner.weights().await?;
+        let (optimizer, steps) = self.learner.moments().await?;
+        self.state.adam_steps = BTreeMap::from([("all".to_owned(), steps)]);
+        self.state.elapsed_seconds = self.elapsed();
+        self.state.cursor = serde_json::to_value(self.stream.state()).unwrap_or(Value::Null);
+        self.log.sync()?;
+        let checkpoint = Checkpoint { step: self.state.step, weights, optimizer, state: self.state.clone() };
+        let saved = self.store.save(&checkpoint)?;
+        listen(TrainEvent::Saved { step: self.state.step, folder: saved.folder, bytes: saved.bytes });
+        Ok(())
+    }
+
+    /// Writes the adapter, or the whole model in full fine-tuning.
+    async fn finish(&mut self) -> Result<PathBuf> {
+        let folder = self.config.out.join(RESULT_FOLDER);
+        let run = serde_json::json!({
+            "program": concat!("plumbline ", env!("CARGO_PKG_VERSION")),
+            "base": self.config.model,
+            "base_sha256": self.identity.model_sha256,
+            "data_sha256": self.identity.data_sha256,
+            "config_hash": self.identity.config_hash,
+            "steps": self.state.step,
+            "samples": self.state.samples_seen,
+            "tokens": self.state.tokens_seen,
+            "seed": self.config.seed,
+            "seconds": self.elapsed(),
+        });
+        match &self.adapter {
+            Some(config) => {
+                let adapter = method::export(&mut self.learner, &config.clone()).await?;
+                adapter.write_folder(&folder, FileDtype::F32, Some(&run))?;
+            }
+            None => {
+                let weights = self.learner.weights().await?;
+                crate::full::write(Path::new(&self.config.model), &folder, &weights, &run)?;
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The learner, for looking at the trained model.
+    pub fn learner(&mut self) -> &mut Learner {
+        &mut self.learner
+    }
+}
+
+/// Up to `n` of a list, spread over it.
+fn spread<T: Copy>(list: &[T], n: usize) -> Vec<T> {
+    let n = n.min(list.len());
+    (0..n).filter_map(|i| list.get(i * list.len() / n.max(1)).copied()).collect()
+}
+
+fn config_hash(config: &TrainConfig) -> Result<String> {
+    use sha2::{Digest as _, Sha256};
+    // Where the run lies and how often it is looked at do not change what is learned.
+    let mut same = config.clone();
+    same.out = PathBuf::new();
+    same.checkpoint = crate::config::CheckpointConfig::default();
+    same.evaluate.every = 0;
+    same.evaluate.answers = 0;
+    same.evaluate.samples = 0;
+    same.cache_mib = 0;
+    let digest = Sha256::digest(same.to_toml()?.as_bytes());
+    Ok(digest.iter().map(|b| format!("{b:02x}")).collect())
+}
+
+async fn load_teacher(
+    config: &TrainConfig,
+    processor: &Processor,
+    student: &SmolVlm,
+) -> Result<Option<SmolVlm>> {
+    let Some(distil) = &config.loss.distil else { return Ok(None) };
+    let mut files = plumb_vlm::ModelFiles::from_folder(&distil.teacher)?;
+    let teacher_config = plumb_vlm::ModelConfig::from_json(files.require("config.json")?)?;
+    let theirs = Processor::load(&files, &teacher_config, config.longest_edge)?;
+    let what = distil.teacher.display().to_string();
+    let vocab = student.config().text.vocab.max(teacher_config.text.vocab);
+    for id in 0..u32::try_from(vocab).unwrap_or(u32::MAX) {
+        let (a, b) = (processor.decode(&[id], false)?, theirs.decode(&[id], false)?);
+        if a != b {
+            return Err(TrainError::OtherTokens { what, id, ours: a, theirs: b });
+        }
+    }
+    if teacher_config.text.vocab != student.config().text.vocab
+        || theirs.tokens_per_frame() != processor.tokens_per_frame()
+    {
+        return Err(TrainError::Config {
+            file: what,
+            reason: format!(
+                "the teacher has {} tokens and {} image tokens a frame, the model {} and {}: distillation needs the same",
+                teacher_config.text.vocab,
+                theirs.tokens_per_frame(),
+                student.config().text.vocab,
+                processor.tokens_per_frame()
+            ),
+        });
+    }
+    Ok(Some(SmolVlm::load(&mut files, student.device(), config.precision).await?))
+}
+
+impl Data {
+    fn open(config: &TrainConfig) -> Result<Self> {
+        let mut sources = Vec::new();
+        for data in &config.data {
+            let options = OpenOptions {
+                prompt: data.prompt.clone(),
+                letters: data.letters,
+                image_root: data.images.clone(),
+                ..OpenOptions::default()
+            };
+            sources.push(Source::open(&data.path, options)?);
+        }
+        let refs: Vec<&Source> = sources.iter().collect();
+        let fraction = if config.evaluate.every > 0 { config.evaluate.held_out } else { 0.0 };
+        let splits = data::split(&refs, config.seed, fraction)?;
+        let units = sources
+            .iter()
+            .zip(&splits)
+            .map(|(source, split)| Units::new(source, &split.train, config.questions_per_image, config.seed))
+            .collect();
+        let spatial: Vec<bool> = config.data.iter().map(|d| d.spatial).collect();
+        let mixing = if spatial.contains(&true)
+            && config.data.iter().all(|d| d.weight == 1.0)
+            && spatial.contains(&false)
+        {
+            MixerOptions::spatial_vlm(config.seed, &spatial)
+        } else {
+            MixerOptions { seed: config.seed, weights: config.data.iter().map(|d| d.weight).collect() }
+        };
+        let a = &config.augment;
+        let prepare = PrepareOptions {
+            seed: config.seed,
+            flip: a.flip,
+            crop: data::CropOptions { probability: a.crop, ..data::CropOptions::default() },
+            noise: data::Noise { sigma_m: a.noise_m, log_sigma: a.noise_log, per_epoch: a.noise_per_epoch },
+            ..PrepareOptions::default()
+        };
+        prepare.check()?;
+        let lengths = sources.iter().map(|s| vec![0; s.len()]).collect();
+        let groups = sources.iter().map(|s| s.groups().collect()).collect();
+        Ok(Self { sources, splits, units, mixing, prepare, lengths, groups })
+    }
+
+    fn steps(&self, config: &TrainConfig) -> u64 {
+        if let Some(steps) = config.steps {
+            return steps;
+        }
+        let samples = self.splits.first().map_or(0, |s| s.train.len()) as f64;
+        let per_step = (config.batch.samples.max(1) as f64) * f64::from(config.accumulate);
+        ((samples * config.epochs / per_step).ceil() as u64).max(1)
+    }
+
+    fn prepared(&self, source: usize, sample: u32, epoch: u64) -> Result<Prepared> {
+        let from = &self.sources[source];
+        Ok(data::prepare(from, &from.sample(sample as usize)?, &self.prepare, epoch)?)
+    }
+
+    /// Without augmentation.
+    fn plain(&self, source: usize, sample: u32) -> Result<Prepared> {
+        let from = &self.sources[source];
+        Ok(data::prepare(from, &from.sample(sample as usize)?, &PrepareOptions::default(), 0)?)
+    }
+
+    /// The samples of a unit with their lengths; samples that cannot be used are left out, every time alike.
+    fn expand(&mut self, processor: &Processor, pick: &Pick) -> data::Result<Vec<Item>> {
+        let Self { sources, units, lengths, groups, .. } = self;
+        let Some(source) = sources.get(pick.source) else { return Ok(Vec::new()) };
+        let unit = usize::try_from(pick.unit).unwrap_or(usize::MAX);
+        let samples: Vec<u32> = units[pick.source].get(unit).to_vec();
+        let mut out = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let known = &mut lengths[pick.source][sample as usize];
+            if *known == 0 {
+                *known = match text_length(processor, source, sample) {
+                    Ok(tokens) => tokens.max(1),
+                    Err(error) => {
+                        tracing::warn!("{}, sample {sample}: {error}; it is left out", source.name());
+                        u32::MAX
+                    }
+                };
+            }
+            if *known != u32::MAX {
+                out.push(Item {
+                    source: pick.source,
+                    sample,
+                    epoch: pick.epoch,
+                    tokens: *known,
+                    group: groups[pick.source].get(sample as usize).copied().unwrap_or(0),
+                });
+            }
+        }
+        Ok(out)
+    }
+
+    fn hash(&self) -> String {
+        use sha2::{Digest as _, Sha256};
+        let mut hash = Sha256::new();
+        for source in &self.sources {
+            hash.update(source.name().as_bytes());
+            hash.update((source.len() as u64).to_le_bytes());
+            for index in (0..source.len()).step_by((source.len() / 997).max(1)) {
+                hash.update(source.size_hint(index).to_le_bytes());
+            }
+        }
+        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    }
+}
+
+/// Tokens of a sample: those of its text, and of one frame for each picture (the count with tiles depends on the
+/// picture's size and is left to the batch).
+fn text_length(processor: &Processor, source: &Source, sample: u32) -> Result<u32> {
+    let sample = source.sample(sample as usize)?;
+    let prepared = Prepared {
+        id: sample.id.clone(),
+        images: Vec::new(),
+        system: sample.system.clone(),
+        turns: sample.turns.clone(),
+        prefill: sample.prefill.clone(),
+        pair: None,
+        scene: None,
+        changes: data::Changes::default(),
+    };
+    let (ids, _) = processor.dialogue_ids(&messages(&prepared), &[])?;
+    let pictures = sample.images.len() * (processor.tokens_per_frame() + 3);
+    Ok(u32::try_from(ids.len() + pictures).unwrap_or(u32::MAX - 1))
+}
