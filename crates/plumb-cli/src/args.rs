@@ -8,6 +8,8 @@ use plumb_engine::{DeviceChoice, ImageMode, ModelRequest, Scoring};
 use plumb_nn::Precision;
 
 use crate::data_args::{Lift, Scenes, Synth, Verify};
+use crate::train_options::Train;
+use crate::train_args::AdaptersArgs;
 
 /// Spatial reasoning with small vision-language models: ask, evaluate, lift, synthesise.
 #[derive(Parser)]
@@ -31,7 +33,9 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Write what the model computes for a prompt, to hold it to another implementation
     Trace(Trace),
-    /// Measure vision, prefill and decoding
+    /// Fine-tune a model: LoRA, DoRA, (IA)³, prompts, bottlenecks, or parts of it whole
+    Train(Box<Train>),
+    /// Measure vision, prefill and decoding, or steps of training
     Bench(Bench),
     /// Render rooms, streets and table tops with exact depth, masks, boxes and gravity
     Scenes(Scenes),
@@ -41,6 +45,8 @@ pub(crate) enum Command {
     Synth(Synth),
     /// Recompute every answer of a data set from the geometry it carries
     Verify(Verify),
+    /// Adapters: merge into a checkpoint, inspect, convert
+    Adapters(AdaptersArgs),
 }
 
 /// A model and how to run it.
@@ -58,6 +64,9 @@ pub(crate) struct Model {
     /// Working size of images in pixels; the side of one tile (512, or 384 for 2.2B) gives one frame and is fastest
     #[arg(long, value_name = "PIXELS")]
     longest_edge: Option<u32>,
+    /// An adapter on top of the model: its folder, or that of the training run that made it
+    #[arg(long, value_name = "FOLDER")]
+    adapter: Option<PathBuf>,
 }
 
 impl Model {
@@ -67,6 +76,7 @@ impl Model {
             device: self.device,
             precision: self.dtype.map(Into::into),
             longest_edge: self.longest_edge,
+            adapter: self.adapter,
         }
     }
 }
@@ -190,6 +200,9 @@ pub(crate) struct Report {
     /// One run, or two to compare
     #[arg(num_args = 1..=2, required = true)]
     pub(crate) runs: Vec<PathBuf>,
+    /// The same runs without images, in the same order; by default those that lie beside them
+    #[arg(long, num_args = 1..=2, value_name = "RUN")]
+    pub(crate) blind: Vec<PathBuf>,
     /// The benchmark, where it is no longer at the place the run was made from
     #[arg(long)]
     pub(crate) bench: Option<PathBuf>,
@@ -283,6 +296,23 @@ pub(crate) struct Bench {
     /// Rounds that are counted
     #[arg(long, default_value_t = 3)]
     pub(crate) repeat: usize,
+    /// Steps of LoRA on the text layers instead of answering
+    #[arg(long)]
+    pub(crate) train: bool,
+    /// Rank of LoRA
+    #[arg(long, default_value_t = 8, requires = "train")]
+    pub(crate) rank: usize,
+    /// Tokens that are learned
+    #[arg(long, default_value_t = 8, requires = "train")]
+    pub(crate) labels: usize,
+    /// Make the image features before the clock starts
+    #[arg(long, requires = "train")]
+    pub(crate) cached: bool,
+    /// Compute blocks again in the backward pass; by default where intermediate results take more than a GiB
+    #[arg(long, requires = "train", value_name = "true|false")]
+    pub(crate) recompute: Option<bool>,
+    #[arg(long, default_value_t = 0, requires = "train")]
+    pub(crate) seed: u64,
     #[arg(long)]
     pub(crate) json: bool,
 }

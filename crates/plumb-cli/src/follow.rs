@@ -23,6 +23,15 @@ pub(crate) struct Show {
 
 /// Runs `request` to its end; `None` when the person stopped it.
 pub(crate) fn run(request: Request, show: Show) -> anyhow::Result<Option<Outcome>> {
+    run_with(request, show, &mut |_, _| {})
+}
+
+/// As [`run`]; `more` sees every event before it is shown.
+pub(crate) fn run_with(
+    request: Request,
+    show: Show,
+    more: &mut dyn FnMut(&EventKind, &mut Bars),
+) -> anyhow::Result<Option<Outcome>> {
     let (engine, events) = Engine::start()?;
     let job = engine.submit(request)?;
     let engine = Arc::new(engine);
@@ -46,6 +55,7 @@ pub(crate) fn run(request: Request, show: Show) -> anyhow::Result<Option<Outcome
         if show.events {
             print_json(&kind)?;
         }
+        more(&kind, &mut bars);
         match kind {
             EventKind::Note { text } => bars.note(&text),
             EventKind::Progress { stage, done, total, eta_secs } => {
@@ -70,7 +80,12 @@ pub(crate) fn run(request: Request, show: Show) -> anyhow::Result<Option<Outcome
                 bars.clear();
                 return Ok(None);
             }
-            EventKind::Started | EventKind::Text { .. } | EventKind::Sample { .. } => {}
+            EventKind::Started
+            | EventKind::Text { .. }
+            | EventKind::Sample { .. }
+            | EventKind::Train(_)
+            | EventKind::Paused
+            | EventKind::Continued => {}
         }
     }
     bail!("the engine ended without an answer; run with PLUMBLINE_LOG=debug and report what it prints")
@@ -84,7 +99,7 @@ pub(crate) fn print_json<T: Serialize>(value: &T) -> anyhow::Result<()> {
     Ok(())
 }
 
-struct Bars {
+pub(crate) struct Bars {
     bar: ProgressBar,
     stage: String,
     quiet: bool,
@@ -97,7 +112,7 @@ impl Bars {
         Self { bar: ProgressBar::with_draw_target(None, target), stage: String::new(), quiet }
     }
 
-    fn note(&self, text: &str) {
+    pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             self.bar.suspend(|| eprintln!("{text}"));
         }
@@ -118,7 +133,23 @@ impl Bars {
         self.bar.set_prefix(eta_secs.map(|s| format!("· {} left", duration(s))).unwrap_or_default());
     }
 
-    fn clear(&self) {
+    /// A step of training: its number, and `text` about it.
+    pub(crate) fn training(&mut self, step: u64, total: u64, text: String) {
+        const STAGE: &str = "training";
+        if self.stage != STAGE {
+            STAGE.clone_into(&mut self.stage);
+            // What was shown before may have been cleared.
+            self.bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            let style = ProgressStyle::with_template("{bar:16} {pos}/{len} {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar());
+            self.bar.set_style(style);
+        }
+        self.bar.set_length(total);
+        self.bar.set_position(step);
+        self.bar.set_message(text);
+    }
+
+    pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }

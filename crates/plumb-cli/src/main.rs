@@ -4,6 +4,8 @@ mod args;
 mod commands;
 mod data_args;
 mod follow;
+mod train_args;
+mod train_options;
 
 use std::process::ExitCode;
 
@@ -28,11 +30,13 @@ fn main() -> ExitCode {
         Some(Command::Models(a)) => commands::models::run(a),
         Some(Command::Doctor(a)) => commands::doctor::run(&a),
         Some(Command::Trace(a)) => commands::trace::run(a),
+        Some(Command::Train(a)) => commands::train::run(&a),
         Some(Command::Bench(a)) => commands::bench::run(a),
         Some(Command::Scenes(a)) => commands::data::scenes(&a),
         Some(Command::Lift(a)) => commands::data::lift(&a),
         Some(Command::Synth(a)) => commands::data::synth(&a),
         Some(Command::Verify(a)) => commands::data::verify(&a),
+        Some(Command::Adapters(a)) => commands::adapters::run(&a),
     };
     match result {
         Ok(code) => code,

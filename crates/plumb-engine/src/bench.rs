@@ -12,10 +12,10 @@ use crate::session::Session;
 
 /// Pseudo-random numbers for inputs (splitmix64): no two repeats see the same, because a device that skipped a kernel
 /// would otherwise find the right answer in the old buffer.
-struct Noise(u64);
+pub(crate) struct Noise(pub(crate) u64);
 
 impl Noise {
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -23,7 +23,7 @@ impl Noise {
         z ^ (z >> 31)
     }
 
-    fn unit(&mut self) -> f32 {
+    pub(crate) fn unit(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
 }
@@ -102,7 +102,7 @@ async fn wait(tensor: &Tensor<2>) -> Result<()> {
     one.into_data_async().await.map(|_| ()).map_err(|e| EngineError::Device(format!("{e:?}")))
 }
 
-fn median(values: &[f64]) -> f64 {
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     match sorted.len() {

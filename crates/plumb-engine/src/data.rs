@@ -29,9 +29,12 @@ pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outco
         Request::Verify(job) => {
             plumb_pipeline::verify(job, &monitor).map(|r| Outcome::Verify(Box::new(r))).map_err(Into::into)
         }
-        Request::Ask { .. } | Request::Eval { .. } | Request::Trace { .. } | Request::Bench { .. } => {
-            return None;
-        }
+        Request::Ask { .. }
+        | Request::Eval { .. }
+        | Request::Trace { .. }
+        | Request::Bench { .. }
+        | Request::BenchTrain { .. }
+        | Request::Train { .. } => return None,
     })
 }
 

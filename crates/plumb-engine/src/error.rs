@@ -34,6 +34,8 @@ pub enum EngineError {
     Pipeline(plumb_pipeline::PipelineError),
     #[error(transparent)]
     Run(#[from] plumb_store::runs::RunError),
+    #[error(transparent)]
+    Train(#[from] plumb_train::TrainError),
 }
 
 /// A result of the engine.

@@ -1,7 +1,7 @@
 //! What a number depends on.
 
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -15,7 +15,10 @@ pub struct Fingerprint {
     pub model: String,
     /// SHA-256 over the names and contents of its files.
     pub model_sha256: String,
-    /// The adapter on top of it, none yet.
+    /// The adapter on top of it as it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// SHA-256 over the names and contents of the adapter's files.
     pub adapter_sha256: Option<String>,
     /// `f32`, `f16` or `bf16`: the type of weight matrices.
     pub dtype: String,
@@ -37,12 +40,8 @@ pub struct Fingerprint {
 /// # Errors
 /// When a file cannot be read.
 pub fn hash_model(folder: &Path) -> Result<String> {
-    let read = |file: &Path| {
-        let file = file.display().to_string();
-        move |source| EngineError::Read { file, source }
-    };
     let mut names: Vec<_> = std::fs::read_dir(folder)
-        .map_err(read(folder))?
+        .map_err(reading(folder))?
         .filter_map(|entry| entry.ok().map(|e| e.path()))
         .filter(|path| {
             let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
@@ -52,16 +51,33 @@ pub fn hash_model(folder: &Path) -> Result<String> {
         })
         .collect();
     names.sort();
+    hash_files(&names)
+}
+
+/// SHA-256 over an adapter's configuration and tensors, as [`hash_model`].
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn hash_adapter(folder: &Path, tensor_file: &str) -> Result<String> {
+    hash_files(&[folder.join("adapter_config.json"), folder.join(tensor_file)])
+}
+
+fn reading(file: &Path) -> impl FnOnce(std::io::Error) -> EngineError {
+    let file = file.display().to_string();
+    move |source| EngineError::Read { file, source }
+}
+
+fn hash_files(paths: &[PathBuf]) -> Result<String> {
     let mut hash = Sha256::new();
     let mut buffer = vec![0u8; 1 << 20];
-    for path in names {
-        let mut file = std::fs::File::open(&path).map_err(read(&path))?;
-        let length = file.metadata().map_err(read(&path))?.len();
+    for path in paths {
+        let mut file = std::fs::File::open(path).map_err(reading(path))?;
+        let length = file.metadata().map_err(reading(path))?.len();
         hash.update(path.file_name().and_then(|n| n.to_str()).unwrap_or_default().as_bytes());
         hash.update([0]);
         hash.update(length.to_le_bytes());
         loop {
-            let n = file.read(&mut buffer).map_err(read(&path))?;
+            let n = file.read(&mut buffer).map_err(reading(path))?;
             if n == 0 {
                 break;
             }

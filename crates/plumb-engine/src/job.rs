@@ -8,19 +8,26 @@ use std::sync::{Arc, Mutex};
 use crate::error::{EngineError, Result};
 use crate::protocol::{Event, EventKind, JobId, ModelRequest, Outcome, Request};
 use crate::session::{Session, read_image};
-use crate::{ask, bench, data, eval, trace};
+use crate::{ask, bench, bench_train, data, eval, trace, train};
 
 struct Job {
     id: JobId,
     request: Request,
-    cancel: Arc<AtomicBool>,
+    wishes: Arc<Wishes>,
+}
+
+/// What the person wants of a job.
+#[derive(Default)]
+struct Wishes {
+    stop: AtomicBool,
+    pause: AtomicBool,
 }
 
 /// Runs jobs one after the other. All device work happens on one thread: on GPUs every thread is a stream with memory
 /// pools of its own.
 pub struct Engine {
     jobs: Option<Sender<Job>>,
-    running: Mutex<Vec<(JobId, Arc<AtomicBool>)>>,
+    running: Mutex<Vec<(JobId, Arc<Wishes>)>>,
     next: AtomicU64,
     outbox: Sender<Event>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -41,7 +48,7 @@ impl Engine {
                 let mut actor = Actor { session: None, outbox: for_device };
                 while let Ok(job) = inbox.recv() {
                     let reporter =
-                        Reporter { job: job.id, outbox: actor.outbox.clone(), cancel: job.cancel.clone() };
+                        Reporter { job: job.id, outbox: actor.outbox.clone(), wishes: job.wishes.clone() };
                     let ran = catch_unwind(AssertUnwindSafe(|| {
                         futures_lite::future::block_on(actor.run(job.request, &reporter));
                     }));
@@ -69,22 +76,22 @@ impl Engine {
     /// When the engine's thread has ended.
     pub fn submit(&self, request: Request) -> Result<JobId> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let cancel = Arc::new(AtomicBool::new(false));
+        let wishes = Arc::<Wishes>::default();
         if let Ok(mut running) = self.running.lock() {
-            running.push((id, cancel.clone()));
+            running.push((id, wishes.clone()));
         }
         if data::is_data(&request) {
-            self.start_data(id, request, cancel)?;
+            self.start_data(id, request, wishes)?;
             return Ok(id);
         }
         let jobs = self.jobs.as_ref().ok_or(EngineError::Stopped)?;
-        jobs.send(Job { id, request, cancel }).map_err(|_| EngineError::Stopped)?;
+        jobs.send(Job { id, request, wishes }).map_err(|_| EngineError::Stopped)?;
         Ok(id)
     }
 
     /// Runs a job that needs no device on a thread of its own. The thread ends with the job; a job whose engine is gone stops at its next step.
-    fn start_data(&self, id: JobId, request: Request, cancel: Arc<AtomicBool>) -> Result<()> {
-        let reporter = Reporter { job: id, outbox: self.outbox.clone(), cancel };
+    fn start_data(&self, id: JobId, request: Request, wishes: Arc<Wishes>) -> Result<()> {
+        let reporter = Reporter { job: id, outbox: self.outbox.clone(), wishes };
         std::thread::Builder::new()
             .name("plumb-data".into())
             .spawn(move || {
@@ -100,11 +107,23 @@ impl Engine {
 
     /// Asks a job to stop at its next step; what it has written stays.
     pub fn cancel(&self, job: JobId) {
+        self.wish(job, |wishes| wishes.stop.store(true, Ordering::Relaxed));
+    }
+
+    /// Asks a training job to save after its next step and wait. Other jobs do not hear it: they are stopped and
+    /// resumed instead.
+    pub fn pause(&self, job: JobId) {
+        self.wish(job, |wishes| wishes.pause.store(true, Ordering::Relaxed));
+    }
+
+    /// Lets a paused job go on.
+    pub fn resume(&self, job: JobId) {
+        self.wish(job, |wishes| wishes.pause.store(false, Ordering::Relaxed));
+    }
+
+    fn wish(&self, job: JobId, set: impl Fn(&Wishes)) {
         if let Ok(running) = self.running.lock() {
-            running
-                .iter()
-                .filter(|(id, _)| *id == job)
-                .for_each(|(_, flag)| flag.store(true, Ordering::Relaxed));
+            running.iter().filter(|(id, _)| *id == job).for_each(|(_, wishes)| set(wishes));
         }
     }
 }
@@ -112,7 +131,7 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Ok(running) = self.running.lock() {
-            running.iter().for_each(|(_, flag)| flag.store(true, Ordering::Relaxed));
+            running.iter().for_each(|(_, wishes)| wishes.stop.store(true, Ordering::Relaxed));
         }
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
@@ -126,7 +145,7 @@ impl Drop for Engine {
 pub struct Reporter {
     job: JobId,
     outbox: Sender<Event>,
-    cancel: Arc<AtomicBool>,
+    wishes: Arc<Wishes>,
 }
 
 impl Reporter {
@@ -145,7 +164,11 @@ impl Reporter {
     }
 
     pub(crate) fn is_cancelled(&self) -> bool {
-        self.cancel.load(Ordering::Relaxed)
+        self.wishes.stop.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.wishes.pause.load(Ordering::Relaxed) && !self.is_cancelled()
     }
 
     /// # Errors
@@ -192,6 +215,15 @@ impl Actor {
             Request::Bench { model, prompt_tokens, decode, repeat } => {
                 let session = self.session(&model, reporter).await?;
                 bench::run(session, prompt_tokens, decode, repeat, reporter).await
+            }
+            Request::BenchTrain { model, step } => {
+                // The model is changed by learning: nobody else gets it.
+                self.session = None;
+                bench_train::run(Session::open(&model, reporter).await?, step, reporter).await
+            }
+            Request::Train { config, device, resume, dry_run } => {
+                self.session = None;
+                train::run(*config, device, resume, dry_run, reporter).await
             }
             Request::Scenes(_) | Request::Lift(_) | Request::Synth(_) | Request::Verify(_) => {
                 data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped))

@@ -5,6 +5,7 @@
 
 mod ask;
 pub mod bench;
+mod bench_train;
 mod data;
 pub mod device;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod protocol;
 pub mod selfcheck;
 pub mod session;
 mod trace;
+mod train;
 
 pub use device::{Adapter, DeviceChoice};
 pub use error::{EngineError, Result};
@@ -22,5 +24,6 @@ pub use eval::RunManifest;
 pub use fingerprint::Fingerprint;
 pub use job::Engine;
 pub use protocol::{
-    AskOutcome, BenchOutcome, Event, EventKind, ImageMode, JobId, ModelRequest, Outcome, Request, Scoring,
+    AskOutcome, BenchOutcome, BenchStep, BenchTrainOutcome, Event, EventKind, ImageMode, JobId, ModelRequest,
+    Outcome, Request, Scoring,
 };

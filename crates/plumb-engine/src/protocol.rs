@@ -8,6 +8,8 @@ use plumb_nn::Precision;
 use plumb_pipeline::{
     LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport, VerifyJob, VerifyReport,
 };
+use plumb_train::config::TrainConfig;
+use plumb_train::run::{Finished, TrainEvent};
 use plumb_vlm::Sampling;
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +33,9 @@ pub struct ModelRequest {
     /// Working size of images in pixels instead of the model's own; one tile's side gives one frame per image.
     #[serde(default)]
     pub longest_edge: Option<u32>,
+    /// An adapter on top of it: its folder, or that of the run that made it.
+    #[serde(default)]
+    pub adapter: Option<PathBuf>,
 }
 
 /// What stands where the image would be.
@@ -89,6 +94,16 @@ pub enum Request {
     Trace { model: ModelRequest, image: Option<PathBuf>, prompt: String, out: PathBuf },
     /// Measure vision, prefill and decoding on random inputs that differ in each repeat.
     Bench { model: ModelRequest, prompt_tokens: usize, decode: usize, repeat: usize },
+    /// Measure steps of LoRA on random inputs that differ in each step.
+    BenchTrain { model: ModelRequest, step: BenchStep },
+    /// Train, taking up the run in the configuration's folder if `resume`.
+    Train {
+        config: Box<TrainConfig>,
+        device: DeviceChoice,
+        resume: bool,
+        /// Reads the data and plans, makes no step and leaves nothing behind.
+        dry_run: bool,
+    },
     /// Render procedural scenes with their exact truth.
     Scenes(ScenesJob),
     /// Lift colour and depth to scenes.
@@ -97,6 +112,24 @@ pub enum Request {
     Synth(SynthJob),
     /// Recompute every answer of a data set.
     Verify(VerifyJob),
+}
+
+/// A step to be measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchStep {
+    pub rank: usize,
+    /// Tokens of the sequence, those of one frame included.
+    pub tokens: usize,
+    /// Tokens at its end that are learned.
+    pub labels: usize,
+    /// Makes image features before the clock starts.
+    pub cached: bool,
+    /// Computes blocks again in the backward pass; by itself where intermediate results would take more than a GiB.
+    #[serde(default)]
+    pub recompute: Option<bool>,
+    /// Steps that are counted, after one that is not.
+    pub repeat: usize,
+    pub seed: u64,
 }
 
 /// Something happened in a job.
@@ -121,6 +154,12 @@ pub enum EventKind {
     Text { text: String },
     /// One sample of a benchmark is done.
     Sample { index: usize, total: usize, id: String, correct: Option<bool>, error: Option<String> },
+    /// Something happened in training.
+    Train(TrainEvent),
+    /// The job waits, its state saved, until it is told to go on.
+    Paused,
+    /// The job was told to go on.
+    Continued,
     /// The job is done.
     Finished { outcome: Outcome },
     /// The job ended without an outcome; the sentence says why. What it had written stays and can be resumed.
@@ -148,6 +187,12 @@ pub enum Outcome {
         frames: usize,
     },
     Bench(BenchOutcome),
+    BenchTrain(BenchTrainOutcome),
+    /// A run that was stopped is finished as well, `complete` being false; none for a dry run.
+    Train {
+        run: PathBuf,
+        finished: Option<Finished>,
+    },
     Scenes(ScenesReport),
     Lift(LiftReport),
     Synth(Box<SynthReport>),
@@ -209,4 +254,25 @@ pub struct BenchOutcome {
     pub device: String,
     pub prompt_tokens: usize,
     pub decode_tokens: usize,
+}
+
+/// Speed and memory of a training step on one device.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BenchTrainOutcome {
+    /// Median seconds of a step: forward, backward, clipping, AdamW.
+    pub step_s: f64,
+    pub step_s_all: Vec<f64>,
+    /// The loss of every step, the uncounted first included.
+    pub loss_all: Vec<f64>,
+    /// Peak resident memory of the process, where the system tells; with cached features from after they were made.
+    pub peak_mib: Option<f64>,
+    pub trainable: usize,
+    pub params: usize,
+    pub dtype: String,
+    pub device: String,
+    pub tokens: usize,
+    pub labels: usize,
+    pub rank: usize,
+    pub cached: bool,
+    pub recompute: bool,
 }

@@ -7,12 +7,15 @@ use std::time::Instant;
 use burn::tensor::Tensor;
 use plumb_image::{Limits, RgbImage};
 use plumb_store::hub::{Cancel, Hub, ModelRef};
+use plumb_train::method;
+use plumb_train::peft::Adapter;
+use plumb_train::run::{CONFIG_FILE, RESULT_FOLDER};
 use plumb_vlm::chat::Message;
 use plumb_vlm::{ModelFiles, Prefix, Processor, Prompt, SmolVlm};
 
 use crate::device::{self, OpenDevice};
 use crate::error::{EngineError, Result};
-use crate::fingerprint::{Fingerprint, hash_model};
+use crate::fingerprint::{Fingerprint, hash_adapter, hash_model};
 use crate::job::Reporter;
 use crate::protocol::{AskSeconds, EventKind, ModelRequest};
 
@@ -29,6 +32,7 @@ pub struct Session {
     /// Seconds from files to a ready model.
     pub(crate) load_secs: f64,
     hash: Option<String>,
+    adapter_hash: Option<String>,
     features: VecDeque<(String, Tensor<2>)>,
 }
 
@@ -47,8 +51,15 @@ impl Session {
         let config = plumb_vlm::ModelConfig::from_json(files.require("config.json")?)?;
         let processor = Processor::load(&files, &config, request.longest_edge)?;
         reporter.progress("loading weights", 0, 1, None);
-        let model = SmolVlm::load(&mut files, &device.device, request.precision).await?;
+        let adapter = request.adapter.as_deref().map(read_adapter).transpose()?;
+        let mut model = SmolVlm::load(&mut files, &device.device, request.precision).await?;
         reporter.progress("loading weights", 1, 1, None);
+        let mut adapter_hash = None;
+        if let Some((place, adapter)) = adapter {
+            let tensors = method::attach(&mut model, &adapter)?.len();
+            adapter_hash = Some(hash_adapter(&place, adapter.config.tensor_file())?);
+            reporter.note(format!("adapter: {} ({tensors} tensors)", place.display()));
+        }
         let load_secs = start.elapsed().as_secs_f64();
         reporter.note(format!(
             "model: {} parameters, weights in {}, loaded in {load_secs:.1} s",
@@ -63,6 +74,7 @@ impl Session {
             folder,
             load_secs,
             hash: None,
+            adapter_hash,
             features: VecDeque::new(),
         })
     }
@@ -80,7 +92,8 @@ impl Session {
         Ok(Fingerprint {
             model: self.request.model.clone(),
             model_sha256: hash,
-            adapter_sha256: None,
+            adapter: self.request.adapter.as_ref().map(|path| path.display().to_string()),
+            adapter_sha256: self.adapter_hash.clone(),
             dtype: self.model.precision().name().to_owned(),
             backend: self.device.backend.to_owned(),
             device: self.device.name.clone(),
@@ -159,7 +172,7 @@ impl Session {
 }
 
 /// The folder of `model`; a hub id that is not here yet is downloaded, its licence noted first.
-fn obtain(model: &str, reporter: &Reporter) -> Result<PathBuf> {
+pub(crate) fn obtain(model: &str, reporter: &Reporter) -> Result<PathBuf> {
     let reference = ModelRef::parse(model)?;
     let hub = Hub::from_env()?;
     let cancel = Cancel::default();
@@ -184,6 +197,27 @@ fn obtain(model: &str, reporter: &Reporter) -> Result<PathBuf> {
         Err(_) if reporter.is_cancelled() => Err(EngineError::Cancelled),
         other => Ok(other?),
     }
+}
+
+/// The adapter in `folder`, or the one that the run in `folder` made, and where it lies.
+fn read_adapter(folder: &Path) -> Result<(PathBuf, Adapter)> {
+    const CONFIG: &str = "adapter_config.json";
+    let result = folder.join(RESULT_FOLDER);
+    let place = if !folder.join(CONFIG).exists() && result.is_dir() { result } else { folder.to_path_buf() };
+    if !place.join(CONFIG).exists() && place.join(CONFIG_FILE).exists() {
+        return Err(EngineError::Request(format!(
+            "the training run in {} has made no adapter yet; go on with it until its last step",
+            place.display()
+        )));
+    }
+    if !place.join(CONFIG).exists() && place.join("config.json").exists() {
+        return Err(EngineError::Request(format!(
+            "{} holds a whole model and no adapter; name it as the model",
+            place.display()
+        )));
+    }
+    let adapter = Adapter::read_folder(&place).map_err(plumb_train::TrainError::from)?;
+    Ok((place, adapter))
 }
 
 /// Reads an image file.

@@ -28,8 +28,13 @@ pub(crate) async fn run(
     let model = &session.model;
     let embeddings = model.embed(&prompt.ids, features.as_ref())?;
     let [seq, h] = embeddings.dims();
-    let mut cache = model.cache(seq);
-    let hidden = model.text().forward(embeddings, &mut cache);
+    // Virtual tokens of an adapter stand before the prompt; what is written is the prompt's.
+    let (embeddings, before) = match model.prefix() {
+        Some(prefix) => (Tensor::cat(vec![prefix.clone(), embeddings], 0), prefix.dims()[0]),
+        None => (embeddings, 0),
+    };
+    let mut cache = model.cache(before + seq);
+    let hidden = model.text().forward(embeddings, &mut cache).slice([before..before + seq, 0..h]);
     let mut logits = Vec::new();
     for start in (0..seq).step_by(LOGIT_ROWS) {
         let rows = hidden.clone().slice([start..(start + LOGIT_ROWS).min(seq), 0..h]);

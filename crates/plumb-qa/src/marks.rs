@@ -81,6 +81,20 @@ pub fn to_cvbench(
     image: &RgbImage,
     idx: i64,
 ) -> Result<(Sample, Vec<u8>), MarkError> {
+    let expected = (scene.image.width, scene.image.height);
+    if image.size() != expected {
+        return Err(MarkError::Size { found: image.size(), expected });
+    }
+    let (sample, marks) = cvbench_row(pair, scene, idx)?;
+    let bytes = encode_png(&draw_marks(image, &marks)?)?;
+    Ok((sample, bytes))
+}
+
+/// [`to_cvbench`] without the picture: the row, and the boxes that are to be drawn on it.
+///
+/// # Errors
+/// [`MarkError`] if the pair is of another type or names objects its scene does not have.
+pub fn cvbench_row(pair: &QaPair, scene: &Scene, idx: i64) -> Result<(Sample, Vec<Mark>), MarkError> {
     let kind = pair.question.kind;
     let (task, side, folder, needed) = match kind {
         Kind::McCount => (Task::Count, Side::TwoD, "2D/count", 0),
@@ -89,10 +103,6 @@ pub fn to_cvbench(
         Kind::McDistance => (Task::Distance, Side::ThreeD, "3D/distance", 3),
         _ => return Err(MarkError::Kind { kind }),
     };
-    let expected = (scene.image.width, scene.image.height);
-    if image.size() != expected {
-        return Err(MarkError::Size { found: image.size(), expected });
-    }
     let objects: Vec<&Object> = pair
         .question
         .objects
@@ -114,7 +124,6 @@ pub fn to_cvbench(
         .take(marked)
         .map(|(object, (_, colour))| Mark { object: object.id, colour, rect: object.rect })
         .collect();
-    let bytes = encode_png(&draw_marks(image, &marks)?)?;
     let source = match scene.source {
         SceneSource::Rendered { .. } => "Plumbline rendered",
         SceneSource::Lifted { .. } => "Plumbline lifted",
@@ -132,7 +141,7 @@ pub fn to_cvbench(
         sample.target_class = Some(pair.question.category.clone());
     }
     sample.boxes = marks.iter().map(|mark| mark.rect).collect();
-    Ok((sample, bytes))
+    Ok((sample, marks))
 }
 
 /// The question in CV-Bench's words, and how many of its objects are marked.

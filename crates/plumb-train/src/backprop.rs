@@ -303,6 +303,9 @@ pub fn pass(
         }
     };
 
+    let (matched, feature_gradient) =
+        objective.at_features(features.as_ref(), options.loss_scale, sums).unzip();
+
     // Forward: the language model.
     let text = model.text();
     let assembly = Assembly { embedding: text.embedding().clone(), prefix: model.prefix().cloned() };
@@ -357,6 +360,7 @@ pub fn pass(
     }
     let mut extra = objective.at_taps(&taps, options.loss_scale, sums);
     objectives.extend(extra.value.take());
+    objectives.extend(matched);
     let value = objectives.into_iter().reduce(|a, b| a + b);
     let value = value.unwrap_or_else(|| Tensor::zeros([1], (device, DType::F32)));
     let nll = if nll.is_empty() { Tensor::zeros([0], (device, DType::F32)) } else { Tensor::cat(nll, 0) };
@@ -403,6 +407,9 @@ pub fn pass(
     let (Some((patches, grid, hidden)), true) = (pixels, plan.features()) else { return result };
 
     // Backward: the connector and the tower.
+    if let Some(more) = feature_gradient {
+        gradient = gradient + more;
+    }
     let end = TowerEnd { norm: vision.norm().clone(), connector: model.connector().clone() };
     let graph = record(&end, learn, hidden, plan.below_vision(plan.vision.len()), |m, x| {
         m.connector.forward(m.norm.forward(x), grid)
@@ -480,17 +487,28 @@ pub(crate) fn differentiate<M: Parameters + Clone>(
     (value.inner(), gradient)
 }
 
-/// The logits at the labels of `batch`, `[labels, vocab]`, without a graph.
+/// The image features of `batch` by `model`, `[image rows, h]`, without a graph.
 #[must_use]
-pub fn label_logits(model: &SmolVlm, batch: &Batch) -> Tensor<2> {
-    let device = model.device();
-    let features = match &batch.frames {
+pub fn batch_features(model: &SmolVlm, batch: &Batch) -> Option<Tensor<2>> {
+    match &batch.frames {
         Frames::None => None,
         Frames::Features(features) => Some(features.clone()),
         Frames::Pixels { pixels, frames, height, width } => {
             Some(image_features(model, pixels, *frames, *height, *width))
         }
-    };
+    }
+}
+
+/// The logits at the labels of `batch`, `[labels, vocab]`, without a graph.
+#[must_use]
+pub fn label_logits(model: &SmolVlm, batch: &Batch) -> Tensor<2> {
+    logits_after(model, batch, batch_features(model, batch))
+}
+
+/// As [`label_logits`] for image features that are at hand.
+#[must_use]
+pub fn logits_after(model: &SmolVlm, batch: &Batch, features: Option<Tensor<2>>) -> Tensor<2> {
+    let device = model.device();
     let text = model.text();
     let assembly = Assembly { embedding: text.embedding().clone(), prefix: model.prefix().cloned() };
     let prefix = assembly.prefix.as_ref().map_or(0, |p| p.dims()[0]);

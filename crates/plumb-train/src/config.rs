@@ -21,11 +21,14 @@ use crate::peft::{
 #[serde(deny_unknown_fields)]
 pub struct TrainConfig {
     /// A checkpoint folder or a hub id.
+    #[serde(default)]
     pub model: String,
     /// The run's folder.
+    #[serde(default)]
     pub out: PathBuf,
     #[serde(default)]
     pub method: MethodConfig,
+    #[serde(default)]
     pub data: Vec<DataConfig>,
     /// Optimiser steps; from `epochs` where absent.
     #[serde(default)]
@@ -299,6 +302,12 @@ pub struct DataConfig {
     /// Folder that image paths are relative to, where it is not the file's.
     #[serde(default)]
     pub images: Option<PathBuf>,
+    /// Asks multiple-choice records of plumb-qa files as a benchmark would (`prompt`, `letters`), with its boxes.
+    #[serde(default)]
+    pub as_benchmark: bool,
+    /// Only records of these types; all where empty.
+    #[serde(default)]
+    pub kinds: Vec<String>,
     /// How the right option of a multiple-choice row is said.
     #[serde(default)]
     pub letters: LetterForm,
@@ -425,16 +434,20 @@ impl Default for MarginConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DepthConfig {
-    /// The text layer that is read; the middle one where absent.
+    /// The text layer whose output is read, from 1; the middle one where absent.
     pub layer: Option<usize>,
     /// Values along one side of a token.
     pub pixels: usize,
     pub weight: f64,
+    /// Weight, beside the depth itself, of the order of the objects that are asked about; 0 for none.
+    pub ranking: f64,
+    /// By how much the farther one's log-depth is to be the greater.
+    pub margin: f64,
 }
 
 impl Default for DepthConfig {
     fn default() -> Self {
-        Self { layer: None, pixels: 4, weight: 0.2 }
+        Self { layer: None, pixels: 4, weight: 0.2, ranking: 0.5, margin: 0.0 }
     }
 }
 
@@ -480,10 +493,17 @@ impl TrainConfig {
     /// # Errors
     /// Malformed TOML, unknown fields, numbers out of range; the message names the field.
     pub fn from_toml(file: &str, text: &str) -> Result<Self> {
-        let config: Self = toml::from_str(text)
-            .map_err(|e| TrainError::Config { file: file.to_owned(), reason: e.to_string() })?;
+        let config = Self::draft(file, text)?;
         config.check(file)?;
         Ok(config)
+    }
+
+    /// As [`Self::from_toml`] of a file that need not be whole: what it lacks is filled in before [`Self::check`].
+    ///
+    /// # Errors
+    /// Malformed TOML and unknown fields.
+    pub fn draft(file: &str, text: &str) -> Result<Self> {
+        toml::from_str(text).map_err(|e| TrainError::Config { file: file.to_owned(), reason: e.to_string() })
     }
 
     /// The run as TOML.
@@ -499,6 +519,12 @@ impl TrainConfig {
     /// [`TrainError::Config`] with the field and what was expected.
     pub fn check(&self, file: &str) -> Result<()> {
         let fail = |reason: String| Err(TrainError::Config { file: file.to_owned(), reason });
+        if self.model.is_empty() {
+            return fail("model names no checkpoint".into());
+        }
+        if self.out.as_os_str().is_empty() {
+            return fail("out names no folder for the run".into());
+        }
         let o = &self.optimizer;
         for (field, value) in [
             ("optimizer.lr", Some(o.lr)),
@@ -544,9 +570,17 @@ impl TrainConfig {
             );
         }
         if let Some(d) = &self.loss.depth
-            && (d.pixels == 0 || d.pixels > 64 || !d.weight.is_finite())
+            && !((1..=64).contains(&d.pixels)
+                && [d.weight, d.ranking, d.margin].iter().all(|v| v.is_finite() && *v >= 0.0))
         {
-            return fail("loss.depth.pixels is a number from 1 to 64".into());
+            return fail(
+                "loss.depth: pixels is a number from 1 to 64, weight, ranking and margin are numbers from 0".into(),
+            );
+        }
+        if let Some(m) = &self.loss.margin
+            && ![m.margin, m.weight].iter().all(|v| v.is_finite() && *v >= 0.0)
+        {
+            return fail("loss.margin: margin and weight are numbers from 0".into());
         }
         if !(0.0..1.0).contains(&self.evaluate.held_out) {
             return fail(format!(

@@ -65,6 +65,12 @@ pub struct DepthTask {
     /// Pixels along one side of a token.
     pub pixels: usize,
     pub weight: f64,
+    /// Maps of the whole optimiser step: the divisor.
+    pub count: usize,
+    /// Weight of the order of objects beside the depth itself.
+    pub ranking: f64,
+    /// By how much the farther object's log-depth is to be the greater.
+    pub margin: f64,
 }
 
 /// The truth for one image.
@@ -73,6 +79,15 @@ pub struct DepthMap {
     pub side: usize,
     /// Row-major, `side · pixels` square.
     pub log_depth: Vec<f32>,
+    /// Objects whose order is asked about.
+    pub order: Vec<Order>,
+}
+
+/// Two objects, as the pixels of their boxes among [`DepthMap::log_depth`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    pub near: Vec<usize>,
+    pub far: Vec<usize>,
 }
 
 impl DepthTask {
@@ -119,12 +134,40 @@ impl DepthTask {
                     .reshape([side, side, p, p])
                     .permute([0, 2, 1, 3])
                     .reshape([side * p, side * p]);
-                let weight = self.weight / self.maps.len() as f64;
-                depth_loss(predicted, &map.log_depth) * weight
+                let mut loss = depth_loss(predicted.clone(), &map.log_depth);
+                if self.ranking != 0.0 && !map.order.is_empty() {
+                    loss = loss + ranking_loss(predicted, &map.order, self.margin) * self.ranking;
+                }
+                loss * (self.weight / self.count.max(1) as f64)
             });
         let whole = Tensor::<2>::zeros(hidden.dims(), (&device, DType::F32));
         (value, whole.select_assign(0, index, gradient, burn::tensor::IndexingUpdateOp::Add))
     }
+}
+
+/// `mean softplus(margin − (far − near))` over pairs of objects, each the mean of `predicted` over its pixels (Chen et al.
+/// 2016, arXiv 1604.03901, where margin is 0).
+///
+/// # Shapes
+/// - `predicted` `[rows, cols]` → `[1]`
+#[must_use]
+pub fn ranking_loss(predicted: Tensor<2>, order: &[Order], margin: f64) -> Tensor<1> {
+    let [rows, cols] = predicted.dims();
+    let (n, pairs) = (rows * cols, order.len());
+    let device = predicted.device().without_autodiff();
+    let mut difference = vec![0f32; pairs * n];
+    for (row, pair) in difference.chunks_exact_mut(n.max(1)).zip(order) {
+        for (cells, sign) in [(&pair.far, 1.0), (&pair.near, -1.0)] {
+            for cell in cells {
+                if let Some(weight) = row.get_mut(*cell) {
+                    *weight += sign / cells.len() as f32;
+                }
+            }
+        }
+    }
+    let difference = Tensor::<2>::from_data(TensorData::new(difference, [pairs, n]), (&device, DType::F32));
+    let farther = (difference * predicted.reshape([1, n])).sum_dim(1);
+    crate::loss::softplus(-farther + margin).sum() / pairs.max(1) as f64
 }
 
 /// `mean(d²) − 0.85 mean(d)² + 0.5 mean|∇d|` with `d = predicted − truth` over the pixels whose truth is finite;

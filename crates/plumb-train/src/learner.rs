@@ -26,7 +26,7 @@ pub struct StepOutcome {
 pub struct Learner {
     model: SmolVlm,
     learn: BTreeSet<String>,
-    extra: Option<crate::depth::DepthHead>,
+    heads: Heads,
     sums: GradientSums,
     optimizer: AdamW,
     clip: Option<f64>,
@@ -67,7 +67,7 @@ impl Learner {
         Ok(Self {
             model,
             learn,
-            extra: None,
+            heads: Heads::default(),
             sums: GradientSums::default(),
             optimizer: AdamW::new(optimizer),
             clip: Some(1.0),
@@ -108,13 +108,24 @@ impl Learner {
 
     /// The head of the auxiliary depth loss, which learns with the model.
     pub fn set_depth_head(&mut self, head: Option<crate::depth::DepthHead>) {
-        self.extra = head;
+        self.heads.depth = head;
     }
 
     /// The head of the auxiliary depth loss.
     #[must_use]
     pub fn depth_head(&self) -> Option<&crate::depth::DepthHead> {
-        self.extra.as_ref()
+        self.heads.depth.as_ref()
+    }
+
+    /// The map from the model's image features to a teacher's, which learns with the model.
+    pub fn set_projection(&mut self, projection: Option<crate::feature::Projection>) {
+        self.heads.projection = projection;
+    }
+
+    /// The map from the model's image features to a teacher's.
+    #[must_use]
+    pub fn projection(&self) -> Option<&crate::feature::Projection> {
+        self.heads.projection.as_ref()
     }
 
     /// The model.
@@ -223,11 +234,9 @@ impl Learner {
             done: BTreeMap::new(),
         };
         self.model.visit(&mut apply);
-        if let Some(head) = &mut self.extra {
-            let all = crate::depth::DepthHead::names();
-            let mut apply = Apply { learn: &all, done: BTreeMap::new(), ..apply };
-            head.visit(&mut apply);
-        }
+        let all = Heads::names();
+        let mut apply = Apply { learn: &all, done: BTreeMap::new(), ..apply };
+        self.heads.visit(&mut apply);
         self.sums.clear();
         Ok(StepOutcome { grad_norm: norm, skipped: false })
     }
@@ -237,16 +246,13 @@ impl Learner {
     /// # Errors
     /// A failing device.
     pub async fn weights(&mut self) -> Result<TensorMap> {
-        let mut all = self.learn.clone();
-        let mut collect = Collect { learn: &all, found: Vec::new() };
+        let mut collect = Collect { learn: &self.learn, found: Vec::new() };
         self.model.visit(&mut collect);
         let mut found = collect.found;
-        if let Some(head) = &mut self.extra {
-            all = crate::depth::DepthHead::names();
-            let mut collect = Collect { learn: &all, found: Vec::new() };
-            head.visit(&mut collect);
-            found.append(&mut collect.found);
-        }
+        let heads = Heads::names();
+        let mut collect = Collect { learn: &heads, found: Vec::new() };
+        self.heads.visit(&mut collect);
+        found.append(&mut collect.found);
         let mut out = TensorMap::new();
         for (name, shape, tensor) in found {
             out.insert(name, HostTensor { shape, values: read(tensor).await? });
@@ -304,11 +310,40 @@ impl Learner {
     /// A tensor that is missing or has another shape.
     pub fn set_weights(&mut self, weights: &TensorMap) -> Result<()> {
         set(&mut self.model, &self.learn, weights)?;
-        match &mut self.extra {
-            Some(head) => set(head, &crate::depth::DepthHead::names(), weights),
-            None => Ok(()),
+        set(&mut self.heads, &Heads::names(), weights)
+    }
+}
+
+/// Modules beside the model that learn with it and are in no file but the checkpoint.
+#[derive(Clone, Default)]
+struct Heads {
+    depth: Option<crate::depth::DepthHead>,
+    projection: Option<crate::feature::Projection>,
+}
+
+impl Heads {
+    fn names() -> BTreeSet<String> {
+        let mut names = crate::depth::DepthHead::names();
+        names.extend(crate::feature::Projection::names());
+        names
+    }
+}
+
+impl Parameters for Heads {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        if let Some(head) = &mut self.depth {
+            head.visit(visitor);
+        }
+        if let Some(projection) = &mut self.projection {
+            projection.visit(visitor);
         }
     }
+}
+
+/// Whether a tensor among [`Learner::weights`] is of no model: the trained adapter or checkpoint goes without it.
+#[must_use]
+pub fn beside_the_model(name: &str) -> bool {
+    Heads::names().contains(name)
 }
 
 fn set(module: &mut impl Parameters, names: &BTreeSet<String>, weights: &TensorMap) -> Result<()> {

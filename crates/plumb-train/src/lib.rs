@@ -1,5 +1,7 @@
 //! Training of small vision-language models: adapters and their files, data, losses, the optimiser, checkpoints.
 
+#[cfg(not(target_family = "wasm"))]
+pub mod auxiliary;
 pub mod backprop;
 pub mod batch;
 pub mod checkpoint;
@@ -9,6 +11,7 @@ pub mod depth;
 pub mod encode;
 pub mod error;
 pub mod estimate;
+pub mod feature;
 pub mod full;
 pub mod host;
 pub mod learner;

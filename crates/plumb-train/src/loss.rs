@@ -19,18 +19,23 @@ pub struct Teacher {
 }
 
 /// A wrong answer beside the right one at a label, for the margin loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Contrast {
     /// Which label of the batch.
     pub label: usize,
     /// The token that must be less likely than the label by the margin.
     pub wrong: u32,
+    /// What of one answer this pair counts for: an answer with several wrong ones shares itself among them.
+    pub share: f64,
 }
 
-/// The left/right margin: `softplus(margin − (log p⁺ − log p⁻))`, added with a weight.
+/// The margin between right and wrong answers: `Σ share · softplus(margin − (log p⁺ − log p⁻)) / answers`, added with a
+/// weight.
 #[derive(Clone, Debug)]
 pub struct Margin {
     pub pairs: Vec<Contrast>,
+    /// Answers of the whole optimiser step that have a wrong one beside them: the divisor.
+    pub answers: usize,
     pub margin: f64,
     pub weight: f64,
 }
@@ -42,6 +47,7 @@ pub struct Objective<'a> {
     pub teacher: Option<&'a Teacher>,
     pub margin: Option<&'a Margin>,
     pub depth: Option<&'a crate::depth::DepthTask>,
+    pub features: Option<&'a crate::feature::FeatureTask>,
 }
 
 /// The loss of some rows.
@@ -67,7 +73,7 @@ impl Objective<'_> {
     /// Cross entropy alone, over `labels` labels.
     #[must_use]
     pub fn cross_entropy(labels: usize) -> Self {
-        Self { labels, teacher: None, margin: None, depth: None }
+        Self { labels, teacher: None, margin: None, depth: None, features: None }
     }
 
     pub(crate) fn rows_at_once(&self) -> usize {
@@ -95,23 +101,31 @@ impl Objective<'_> {
                 + divergence(logits, theirs, teacher.temperature) * ((1.0 - teacher.alpha) / divisor);
         }
         if let Some(margin) = self.margin {
-            let mut wrong = vec![0i32; n];
-            let mut on = vec![0f32; n];
+            let (mut rows, mut wrong, mut share) = (Vec::new(), Vec::new(), Vec::new());
             for pair in &margin.pairs {
                 if let Some(row) = pair.label.checked_sub(first).filter(|row| *row < n) {
-                    wrong[row] = pair.wrong as i32;
-                    on[row] = 1.0;
+                    rows.push(row as i32);
+                    wrong.push(pair.wrong as i32);
+                    share.push(pair.share as f32);
                 }
             }
-            let count = margin.pairs.len().max(1) as f64;
-            let wrong = Tensor::<2, burn::tensor::Int>::from_data(
-                TensorData::new(wrong, [n, 1]),
-                (&device, DType::I32),
-            );
-            let on = Tensor::<1>::from_data(TensorData::new(on, [n]), (&device, DType::F32));
-            let theirs = log_p.gather(1, wrong).reshape([n]);
-            let short = nll.clone() + theirs + margin.margin;
-            value = value + (softplus(short) * on).sum() * (margin.weight / count);
+            let pairs = rows.len();
+            if pairs > 0 {
+                let ints = |values: Vec<i32>| {
+                    Tensor::<1, burn::tensor::Int>::from_data(
+                        TensorData::new(values, [pairs]),
+                        (&device, DType::I32),
+                    )
+                };
+                let rows = ints(rows);
+                let wrong = ints(wrong).reshape([pairs, 1]);
+                let share =
+                    Tensor::<1>::from_data(TensorData::new(share, [pairs]), (&device, DType::F32));
+                let theirs = log_p.select(0, rows.clone()).gather(1, wrong).reshape([pairs]);
+                let short = nll.clone().select(0, rows) + theirs + margin.margin;
+                let count = margin.answers.max(1) as f64;
+                value = value + (softplus(short) * share).sum() * (margin.weight / count);
+            }
         }
         Loss { nll, value }
     }
@@ -121,6 +135,16 @@ impl Objective<'_> {
             (Some(depth), Some((block, hidden))) => depth.pass(*block, hidden, scale, sums),
             _ => Extra::default(),
         }
+    }
+
+    /// What the image features add: a value, and its gradient by the features.
+    pub(crate) fn at_features(
+        &self,
+        features: Option<&Tensor<2>>,
+        scale: f64,
+        sums: &mut GradientSums,
+    ) -> Option<(Tensor<1>, Tensor<2>)> {
+        self.features.zip(features).map(|(task, features)| task.pass(features, scale, sums))
     }
 }
 
@@ -138,7 +162,10 @@ pub fn divergence(student: &Tensor<2>, teacher: Tensor<2>, temperature: f64) -> 
 }
 
 /// `ln(1 + eˣ)` without overflow: `max(x, 0) + ln(1 + e^(−|x|))`.
+///
+/// The maximum is written as `(x + |x|) / 2`, whose derivative at 0 is a half as that of the whole is.
 #[must_use]
 pub fn softplus<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    x.clone().clamp_min(0.0) + (-x.abs()).exp().log1p()
+    let size = x.clone().abs();
+    (x + size.clone()) * 0.5 + (-size).exp().log1p()
 }

@@ -197,7 +197,7 @@ pub async fn export(learner: &mut Learner, config: &AdapterConfig) -> Result<Ada
     };
     let tensors = weights
         .into_iter()
-        .filter(|(name, _)| !name.starts_with("depth_head."))
+        .filter(|(name, _)| !crate::learner::beside_the_model(name))
         .map(|(name, tensor)| file_tensor(config, &on_input, &name, tensor))
         .collect();
     Ok(Adapter { config: config.clone(), tensors, ignored: Vec::new(), metadata: BTreeMap::new() })

@@ -9,8 +9,8 @@ use plumb_vlm::{Prefix, Processor, SmolVlm};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::auxiliary::{Auxiliary, Hints};
 use crate::backprop;
-use crate::batch::Batch;
 use crate::checkpoint::{
     BestMetric, Checkpoint, CheckpointStore, EvalMetrics, LossScale, METRICS_FILE, MetricLine, MetricsLog,
     RealFs, Retention, RngState, RunIdentity, SampleAnswer, StepMetrics, TrainState,
@@ -25,7 +25,6 @@ use crate::error::{Result, TrainError};
 use crate::estimate::{self, Estimate};
 use crate::host::FileDtype;
 use crate::learner::Learner;
-use crate::loss::{Objective, Teacher};
 use crate::method;
 use crate::optimizer::Schedule;
 use crate::peft::AdapterConfig;
@@ -87,6 +86,8 @@ pub struct Plan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {
     Go,
+    /// Save after this step and go on.
+    Save,
     /// Save and end; the run can be taken up again.
     Stop,
 }
@@ -129,6 +130,7 @@ pub struct Trainer {
     log: MetricsLog<RealFs>,
     cache: Option<FeatureCache>,
     teacher: Option<SmolVlm>,
+    auxiliary: Auxiliary,
     state: TrainState,
     total: u64,
     identity: RunIdentity,
@@ -175,6 +177,8 @@ impl Trainer {
         {
             learner.set_loss_scale(FIRST_SCALE);
         }
+        let auxiliary = Auxiliary::new(&config, &data.sources, &processor, &learner)?;
+        auxiliary.prepare(&mut learner, teacher.as_ref(), config.seed);
         let total = data.steps(&config);
         let sizes: Vec<u64> = data.units.iter().map(|u| u.len() as u64).collect();
         let held_out: Vec<(usize, u32)> = data
@@ -261,6 +265,7 @@ impl Trainer {
             log,
             cache,
             teacher,
+            auxiliary,
             state,
             total,
             identity,
@@ -367,15 +372,17 @@ impl Trainer {
             let eta = begun.elapsed().as_secs_f64() * left;
             self.log.append(&MetricLine::Step(metrics.clone()))?;
             let event = TrainEvent::Step { metrics: Box::new(metrics), total: self.total, eta_seconds: eta };
-            stop |= listen(event) == Control::Stop;
+            let control = listen(event);
+            stop |= control == Control::Stop;
             let step = self.state.step;
             let every = self.config.evaluate.every;
             if (every > 0 && step.is_multiple_of(every)) || step == self.total {
                 stop |= self.evaluate(listen).await? == Control::Stop;
             }
             let every = self.config.checkpoint.every;
-            if stop || step == self.total || (every > 0 && step.is_multiple_of(every)) {
-                self.save(listen).await?;
+            let due = step == self.total || (every > 0 && step.is_multiple_of(every));
+            if stop || due || control == Control::Save {
+                stop |= self.save(listen).await? == Control::Stop;
                 saved = step;
             }
         }
@@ -398,20 +405,21 @@ impl Trainer {
         self.seconds_before + self.started.elapsed().as_secs_f64()
     }
 
-    /// The next batch of the stream, encoded.
-    fn next_samples(&mut self) -> Result<(Vec<Encoded>, u64)> {
-        let Self { data, stream, processor, .. } = self;
+    /// The next batch of the stream, encoded, with what the losses beside the cross entropy need of it.
+    fn next_samples(&mut self) -> Result<(Vec<Encoded>, Vec<Hints>, u64)> {
+        let Self { data, stream, processor, auxiliary, .. } = self;
         let batch = stream.next_batch(&mut |pick| data.expand(processor, pick))?;
         let epoch = batch.items.first().map_or(0, |item| item.epoch);
-        let samples: Result<Vec<Encoded>> = batch
-            .items
-            .iter()
-            .map(|item| {
-                let prepared = data.prepared(item.source, item.sample, item.epoch)?;
-                encode::encode(processor, &prepared)
-            })
-            .collect();
-        Ok((samples?, epoch))
+        let (mut samples, mut hints) = (Vec::new(), Vec::new());
+        for item in &batch.items {
+            let from = &data.sources[item.source];
+            let sample = from.sample(item.sample as usize)?;
+            let prepared = data::prepare(from, &sample, &data.prepare, item.epoch)?;
+            let encoded = encode::encode(processor, &prepared)?;
+            hints.push(auxiliary.hints(processor, item.source, &sample, &prepared, &encoded)?);
+            samples.push(encoded);
+        }
+        Ok((samples, hints, epoch))
     }
 
     fn encode(&self, source: usize, sample: u32, epoch: u64) -> Result<Encoded> {
@@ -423,18 +431,24 @@ impl Trainer {
         let mut micro = Vec::new();
         let mut names = Vec::new();
         for _ in 0..self.config.accumulate {
-            let (samples, epoch) = self.next_samples()?;
+            let (samples, hints, epoch) = self.next_samples()?;
             self.state.epoch = epoch;
             self.state.samples_seen += samples.len() as u64;
             names.push(samples.iter().map(|s| s.id.clone()).collect::<Vec<_>>());
-            micro.push(collate(self.learner.model(), &self.processor, samples, self.cache.as_mut()));
+            let batch = collate(self.learner.model(), &self.processor, samples, self.cache.as_mut());
+            micro.push((batch, hints));
         }
-        let labels: usize = micro.iter().map(|b| b.targets.len()).sum();
-        let tokens: usize = micro.iter().map(Batch::tokens).sum();
+        let labels: usize = micro.iter().map(|(b, _)| b.targets.len()).sum();
+        let tokens: usize = micro.iter().map(|(b, _)| b.tokens()).sum();
+        let counts = self.auxiliary.counts(&micro);
         let (mut nll, mut objective_value) = (0.0, 0.0);
-        for (i, batch) in micro.iter().enumerate() {
-            let teacher = self.teach(batch);
-            let objective = Objective { teacher: teacher.as_ref(), ..Objective::cross_entropy(labels) };
+        for (i, (batch, hints)) in micro.iter().enumerate() {
+            let (teacher, features) = match (&self.teacher, &self.config.loss.distil) {
+                (Some(teacher), Some(distil)) => self.auxiliary.teach(teacher, distil, batch),
+                _ => (None, None),
+            };
+            let tasks = self.auxiliary.tasks(batch, hints, &counts, &self.learner, features);
+            let objective = tasks.objective(labels, teacher.as_ref());
             let dropout = self.dropout(i as u64);
             let outcome = self.learner.pass(batch, &objective, dropout).await?;
             if let Some(at) = outcome.nll.iter().position(|v| !v.is_finite()) {
@@ -471,7 +485,7 @@ impl Trainer {
         self.state.tokens_seen += tokens as u64;
         let seconds = begun.elapsed().as_secs_f64();
         let mut extra = BTreeMap::new();
-        if self.teacher.is_some() {
+        if self.teacher.is_some() || self.auxiliary.any() {
             extra.insert("objective".to_owned(), Value::from(objective_value));
         }
         if outcome.skipped {
@@ -499,12 +513,6 @@ impl Trainer {
         on.then(|| {
             DropoutSeed(self.config.seed.rotate_left(32) ^ counter.wrapping_mul(0x9e37_79b9_7f4a_7c15))
         })
-    }
-
-    fn teach(&self, batch: &Batch) -> Option<Teacher> {
-        let (teacher, distil) = (self.teacher.as_ref()?, self.config.loss.distil.as_ref()?);
-        let logits = backprop::label_logits(teacher, batch);
-        Some(Teacher { logits, alpha: distil.alpha, temperature: distil.temperature })
     }
 
     fn scale(&mut self, skipped: bool) {
@@ -621,7 +629,7 @@ impl Trainer {
         })
     }
 
-    async fn save(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<()> {
+    async fn save(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<Control> {
         let weights = self.learner.weights().await?;
         let (optimizer, steps) = self.learner.moments().await?;
         self.state.adam_steps = BTreeMap::from([("all".to_owned(), steps)]);
@@ -630,8 +638,7 @@ impl Trainer {
         self.log.sync()?;
         let checkpoint = Checkpoint { step: self.state.step, weights, optimizer, state: self.state.clone() };
         let saved = self.store.save(&checkpoint)?;
-        listen(TrainEvent::Saved { step: self.state.step, folder: saved.folder, bytes: saved.bytes });
-        Ok(())
+        Ok(listen(TrainEvent::Saved { step: self.state.step, folder: saved.folder, bytes: saved.bytes }))
     }
 
     /// Writes the adapter, or the whole model in full fine-tuning.
@@ -662,6 +669,12 @@ impl Trainer {
         Ok(folder)
     }
 
+    /// Gives the model back.
+    #[must_use]
+    pub fn into_model(self) -> SmolVlm {
+        self.learner.into_model()
+    }
+
     /// The learner, for looking at the trained model.
     pub fn learner(&mut self) -> &mut Learner {
         &mut self.learner
@@ -680,7 +693,8 @@ fn config_hash(config: &TrainConfig) -> Result<String> {
     let mut same = config.clone();
     same.out = PathBuf::new();
     same.checkpoint = crate::config::CheckpointConfig::default();
-    same.evaluate.every = 0;
+    // Whether there is an evaluation decides what is held out.
+    same.evaluate.every = u64::from(same.evaluate.every > 0);
     same.evaluate.answers = 0;
     same.evaluate.samples = 0;
     same.cache_mib = 0;
@@ -727,8 +741,10 @@ impl Data {
         let mut sources = Vec::new();
         for data in &config.data {
             let options = OpenOptions {
-                prompt: data.prompt.clone(),
+                prompt: data.prompt,
                 letters: data.letters,
+                as_benchmark: data.as_benchmark,
+                kinds: data.kinds.clone(),
                 image_root: data.images.clone(),
                 ..OpenOptions::default()
             };

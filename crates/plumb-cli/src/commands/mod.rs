@@ -1,10 +1,13 @@
 //! One module per command.
 
+pub(crate) mod adapters;
 pub(crate) mod ask;
 pub(crate) mod bench;
+mod blind;
 pub(crate) mod data;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod models;
 pub(crate) mod report;
 pub(crate) mod trace;
+pub(crate) mod train;

@@ -1,32 +1,35 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
 use plumb_bench::{
     Benchmark, Comparison, Parser, Prediction, ReportOptions, RunAnswers, Sample, compare, interop,
 };
-use plumb_engine::RunManifest;
+use plumb_engine::{ImageMode, RunManifest};
 use plumb_store::runs::{read_manifest, read_records};
 use serde_json::{Value, json};
 
+use super::blind::{self, Sight};
 use crate::args::Report;
 use crate::follow::print_json;
 
 /// A run with its benchmark, ready to be scored.
 pub(crate) struct Scored {
-    manifest: RunManifest,
+    pub(super) manifest: RunManifest,
+    /// Where the benchmark was found.
+    pub(super) bench: PathBuf,
     samples: Vec<Sample>,
     predictions: Vec<Prediction>,
-    parser: Parser,
-    report: plumb_bench::Report,
+    pub(super) parser: Parser,
+    pub(super) report: plumb_bench::Report,
 }
 
 /// Reads the run in `folder` and scores it against `bench`, or the benchmark it was made from.
 pub(crate) fn load(folder: &Path, bench: Option<&Path>, parser: Option<Parser>) -> anyhow::Result<Scored> {
     let manifest: RunManifest = read_manifest(folder)?;
     let predictions: Vec<Prediction> = read_records(folder)?;
-    let bench = bench.unwrap_or(&manifest.bench);
-    let bench = Benchmark::open(bench)
+    let place = bench.unwrap_or(&manifest.bench).to_owned();
+    let bench = Benchmark::open(&place)
         .with_context(|| format!("the benchmark of {} (give it with --bench)", folder.display()))?;
     if bench.sha256() != manifest.bench_sha256 {
         bail!(
@@ -40,7 +43,7 @@ pub(crate) fn load(folder: &Path, bench: Option<&Path>, parser: Option<Parser>) 
     let samples = bench.samples().get(..manifest.samples).unwrap_or(bench.samples()).to_vec();
     let options = ReportOptions { rejected: bench.rejected().len(), ..ReportOptions::default() };
     let report = plumb_bench::Report::build(&samples, &predictions, parser, &options);
-    Ok(Scored { manifest, samples, predictions, parser, report })
+    Ok(Scored { manifest, bench: place, samples, predictions, parser, report })
 }
 
 impl Scored {
@@ -51,9 +54,13 @@ impl Scored {
     pub(crate) fn text(&self) -> String {
         let m = &self.manifest;
         let f = &m.fingerprint;
+        let adapter = f.adapter_sha256.as_deref().map_or_else(String::new, |hash| {
+            let name = f.adapter.as_deref().unwrap_or("an adapter");
+            format!(" + {name} ({}…)", hash.get(..12).unwrap_or(hash))
+        });
         let bench = if m.bench_official { "published files" } else { "not the published files" };
         format!(
-            "{}\nmodel {} ({}…) · {} on {} · images {:?} at {} px · preset {} · {}\nbenchmark {} ({}…, {bench})",
+            "{}\nmodel {} ({}…){adapter} · {} on {} · images {:?} at {} px · preset {} · {}\nbenchmark {} ({}…, {bench})",
             self.report,
             f.model,
             f.model_sha256.get(..12).unwrap_or_default(),
@@ -87,10 +94,29 @@ pub(crate) fn run(args: &Report) -> anyhow::Result<ExitCode> {
         [a, b] => Some(difference(a, b)?),
         _ => None,
     };
+    if args.blind.len() > args.runs.len() {
+        bail!("--blind names {} runs, one for each of {} at most", args.blind.len(), args.runs.len());
+    }
+    let sights = runs
+        .iter()
+        .zip(&args.runs)
+        .enumerate()
+        .filter(|(_, (run, _))| run.manifest.image == ImageMode::Full)
+        .map(|(i, (run, folder))| Sight::of(folder, run, args.blind.get(i).map(PathBuf::as_path)))
+        .collect::<anyhow::Result<Vec<_>>>()?;
     if args.json {
+        let blind: Vec<Value> = sights.iter().map(Sight::json).collect();
         match (&difference, runs.as_slice()) {
-            (Some(d), [a, b]) => print_json(&json!({ "a": a.json(), "b": b.json(), "comparison": d }))?,
-            _ => runs.iter().try_for_each(|r| print_json(&r.json()))?,
+            (Some(d), [a, b]) => {
+                print_json(&json!({ "a": a.json(), "b": b.json(), "comparison": d, "blind": blind }))?
+            }
+            _ => runs.iter().try_for_each(|r| {
+                let mut value = r.json();
+                if let Value::Object(fields) = &mut value {
+                    fields.insert("blind".into(), json!(blind));
+                }
+                print_json(&value)
+            })?,
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -99,6 +125,14 @@ pub(crate) fn run(args: &Report) -> anyhow::Result<ExitCode> {
     }
     if let Some(difference) = difference {
         println!("{difference}");
+    }
+    for sight in sights.iter().filter(|sight| runs.len() > 1 || sight.matters()) {
+        println!("{}", sight.text());
+    }
+    if let [a, b] = sights.as_slice()
+        && let Some(gain) = blind::gain(a, b)
+    {
+        println!("{gain}");
     }
     Ok(ExitCode::SUCCESS)
 }

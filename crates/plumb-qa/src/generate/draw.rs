@@ -146,8 +146,8 @@ impl<'i, 's> Drawer<'i, 's> {
         }
         match kind {
             Kind::McRelation => {
-                let mut options = if rng.random_bool(0.5) { ["left", "right"] } else { ["above", "below"] };
-                options.shuffle(rng);
+                // In CV-Bench's order: there (A) is always left or above.
+                let options = if rng.random_bool(0.5) { ["left", "right"] } else { ["above", "below"] };
                 question.options.extend(options.map(str::to_owned));
             }
             // The premise: B and C are nearer than A.

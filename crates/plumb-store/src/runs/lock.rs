@@ -6,13 +6,17 @@ use std::path::{Path, PathBuf};
 
 /// Held while a process may append. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
-pub(super) struct RunLock {
+pub struct RunLock {
     file: File,
     pid_path: PathBuf,
 }
 
 impl RunLock {
-    pub(super) fn take(folder: &Path) -> Result<Self, RunError> {
+    /// Takes the lock of the run in `folder`, which must exist.
+    ///
+    /// # Errors
+    /// [`RunError::Locked`] while another process holds it; the file system refuses.
+    pub fn take(folder: &Path) -> Result<Self, RunError> {
         let path = folder.join(LOCK_FILE);
         // The number stands beside the lock and not in it: on Windows a locked file cannot be read by others.
         let pid_path = folder.join("run.pid");

@@ -16,6 +16,7 @@ mod manifest;
 mod records;
 
 pub use canonical::{canonical_line, sort_keys};
+pub use lock::RunLock;
 pub use manifest::{Difference, differences};
 pub use records::{Durability, Run, RunStore, RunSummary, read_manifest, read_records};
 

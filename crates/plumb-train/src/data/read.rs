@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use plumb_bench::Benchmark;
-use plumb_bench::sample::letter;
 use plumb_qa::dataset::{
     Issues, JsonlReader, LlavaReader, MessagesReader, ParquetQaReader, QaRow, ReadOptions, TrainingSample,
 };
@@ -19,7 +18,7 @@ use super::groups::Links;
 use super::image;
 use super::random::digest;
 use super::sample::ImageRef;
-use super::source::{DataFile, Entry, ImageIdentity, LetterForm, OpenOptions, Source, Stored};
+use super::source::{DataFile, Entry, ImageIdentity, OpenOptions, Source, Stored};
 use super::spool::Spool;
 
 /// The most samples of a source: they are numbered in 32 bits.
@@ -136,6 +135,10 @@ impl Reading {
                 self.scene(file, row, scene)?;
             }
             let mut pair = found.pair;
+            let kinds = &self.source.options.kinds;
+            if !(kinds.is_empty() || kinds.iter().any(|kind| kind == pair.question.kind.name())) {
+                continue;
+            }
             if let Err(reason) = with_text(&mut pair, templates) {
                 self.source.problems.add(file, row, reason);
                 continue;
@@ -199,13 +202,7 @@ impl Reading {
                 self.source.problems.add(file, row, "no option is right");
                 continue;
             };
-            let letter = letter(sample.gold);
-            let answer = match self.source.options.letters {
-                LetterForm::Bracketed => format!("({letter})"),
-                LetterForm::Bare => letter.to_string(),
-                LetterForm::WithText => format!("({letter}) {text}"),
-                LetterForm::Text => text.clone(),
-            };
+            let answer = self.source.options.letters.say(sample.gold, text);
             let rendered = self.source.options.prompt.render(sample);
             // Rows of one photograph differ by the boxes drawn on it, so its own name says which picture it is.
             let named = image::normal(sample.cluster_key()).unwrap_or_else(|_| sample.id.clone());

@@ -4,7 +4,12 @@ use std::sync::Arc;
 
 use plumb_image::RgbImage;
 use plumb_qa::dataset::Reasoning;
-use plumb_qa::{Mark, QaPair};
+use plumb_bench::PromptPreset;
+use plumb_qa::kind::Shape;
+use plumb_qa::{Mark, MarkError, QaPair};
+
+use super::error::{DataError, Result};
+use super::source::LetterForm;
 use plumb_scene::Scene;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +54,8 @@ pub struct Sample {
     pub scene: Option<Arc<Scene>>,
     /// What stood before the answer of `pair`.
     pub reasoning: Reasoning,
+    /// Multiple-choice records are asked as a benchmark's rows, in these words.
+    pub benchmark: Option<(PromptPreset, LetterForm)>,
 }
 
 /// A sample with its pixels, as the model sees it.
@@ -82,7 +89,20 @@ impl Sample {
     ///
     /// # Errors
     /// When the record has no text.
-    pub(super) fn say(&mut self, pair: QaPair) -> plumb_qa::Result<()> {
+    pub(super) fn say(&mut self, pair: QaPair) -> Result<()> {
+        if let (Some((prompt, letters)), Some(scene), Shape::MultipleChoice) =
+            (self.benchmark, &self.scene, pair.question.kind.shape())
+        {
+            let fail = |e: MarkError| DataError::Sample { sample: self.id.clone(), detail: e.to_string() };
+            let (row, marks) = plumb_qa::cvbench_row(&pair, scene, 0).map_err(fail)?;
+            let rendered = prompt.render(&row);
+            let answer = letters.say(row.gold, row.options.get(row.gold).map_or("", String::as_str));
+            self.turns = vec![(rendered.user_text, answer)];
+            self.prefill = rendered.assistant_prefill;
+            self.marks = marks;
+            self.pair = Some(pair);
+            return Ok(());
+        }
         self.turns = plumb_qa::dataset::TrainingSample::of_pair("", &pair, self.reasoning)?.turns;
         self.marks.clone_from(&pair.marks);
         self.pair = Some(pair);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use plumb_bench::sample::letter;
 use plumb_bench::{Benchmark, PromptPreset};
 use plumb_image::{Limits, RgbImage};
 use plumb_qa::dataset::Reasoning;
@@ -38,6 +39,20 @@ pub enum LetterForm {
     Text,
 }
 
+impl LetterForm {
+    /// The answer whose option is the `gold`-th and reads `text`.
+    #[must_use]
+    pub fn say(self, gold: usize, text: &str) -> String {
+        let letter = letter(gold);
+        match self {
+            Self::Bracketed => format!("({letter})"),
+            Self::Bare => letter.to_string(),
+            Self::WithText => format!("({letter}) {text}"),
+            Self::Text => text.to_owned(),
+        }
+    }
+}
+
 /// What makes two pictures the same one for [`split`](super::split) and [`Units`](super::Units).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -56,6 +71,10 @@ pub struct OpenOptions {
     /// Rows of benchmarks: how the question is put. The same words as in an evaluation.
     pub prompt: PromptPreset,
     pub letters: LetterForm,
+    /// Asks multiple-choice records of plumb-qa files as a benchmark would ([`Self::prompt`], [`Self::letters`]), with its boxes.
+    pub as_benchmark: bool,
+    /// Records of plumb-qa files of these types only, by name; all where empty.
+    pub kinds: Vec<String>,
     /// Records with several steps: what stands before the answer.
     pub reasoning: Reasoning,
     /// The words of records that are stored without text; the built-in ones where there is none.
@@ -75,6 +94,8 @@ impl Default for OpenOptions {
         Self {
             prompt: PromptPreset::default(),
             letters: LetterForm::default(),
+            as_benchmark: false,
+            kinds: Vec::new(),
             reasoning: Reasoning::Off,
             templates: None,
             image_root: None,
@@ -243,6 +264,7 @@ impl Source {
             pair: None,
             scene: None,
             reasoning: self.options.reasoning,
+            benchmark: self.options.as_benchmark.then_some((self.options.prompt, self.options.letters)),
         };
         if let Some(pair) = stored.pair {
             sample.scene = self.scene(&pair.scene)?;

@@ -8,9 +8,11 @@ mod adapter;
 mod bottleneck;
 mod checkpoint;
 mod config;
+mod convert;
 mod error;
 mod fields;
 mod folder;
+mod inspect;
 mod lora;
 mod merge;
 mod mlx;
@@ -26,8 +28,10 @@ pub use checkpoint::{
     Layout, MergeError, MergeOptions, MergeReport, MergedShard, can_merge, merge_checkpoint,
 };
 pub use config::{AdapterConfig, Base, CONFIG_FILE, Ia3Config, PromptTuningConfig};
+pub use convert::{AdapterFolder, AdapterFormat, convert_adapter, read_adapter_folder};
 pub use error::{AdapterError, Result};
 pub use folder::RUN_FILE;
+pub use inspect::{AdaptedModule, Inspection, Part, PartCount, RankRow, inspect};
 pub use lora::{Ia3Module, Ia3Targets, LoraConfig, LoraInit, LoraModule, LoraTargets};
 pub use merge::{LoraFactors, merge_ia3, merge_lora};
 pub use mlx::{MLX_TENSORS, from_mlx, to_mlx};

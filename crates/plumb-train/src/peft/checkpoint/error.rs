@@ -11,6 +11,8 @@ pub enum MergeError {
     Io { action: &'static str, path: String, source: std::io::Error },
     #[error("{path} is there already; choose a folder that is not")]
     Exists { path: String },
+    #[error("another process is writing {path}")]
+    Busy { path: String },
     #[error("a {method} adapter cannot be merged: {reason}")]
     NotMergeable { method: &'static str, reason: &'static str },
     #[error("{file}: {reason}")]

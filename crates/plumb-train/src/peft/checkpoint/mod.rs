@@ -8,30 +8,28 @@
 //! Formulas: `huggingface/peft: src/peft/tuners/lora/layer.py`, `lora/dora.py`, `ia3/layer.py`, see `merge_lora`.
 
 mod error;
+mod output;
 mod plan;
+mod staging;
 #[cfg(test)]
 mod tests;
 mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
-use plumb_store::durable::sync_dir;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use super::{Adapter, AdapterConfig, ModuleInfo, RUN_FILE};
 use crate::host::FileDtype;
 
 pub use error::MergeError;
-use error::io_error;
-use plan::{Change, Plan};
-use weights::{
-    INDEX, SINGLE, Shard, Stored, decode, dtype_name, encode, hex, not_finite, open_weights, width,
-};
+use output::{Output, Written, config, count, header, read_limited, write_file};
+use plan::Plan;
+use staging::Staging;
+pub(super) use weights::stored_types;
+use weights::{INDEX, SINGLE, Shard, Stored, decode, dtype_name, encode, not_finite, open_weights, width};
 
 /// Small files of a checkpoint that are copied unchanged. Model cards stay behind: they speak of another model.
 const COPIED: [&str; 16] = [
@@ -53,7 +51,6 @@ const COPIED: [&str; 16] = [
     "LICENSE.md",
 ];
 const CONFIG: &str = "config.json";
-const MAX_COPIED: u64 = 64 << 20;
 const EMBEDDING: &str = "model.text_model.embed_tokens";
 const HEAD: &str = "lm_head";
 
@@ -149,29 +146,10 @@ pub fn merge_checkpoint(
     progress: &mut dyn FnMut(u64, u64) -> bool,
 ) -> Result<MergeReport, MergeError> {
     can_merge(&adapter.config)?;
-    if out.symlink_metadata().is_ok() {
-        return Err(MergeError::Exists { path: out.display().to_string() });
-    }
-    let Some(name) = out.file_name() else {
-        let source = std::io::Error::new(
-            std::io::ErrorKind::InvalidInput,
-            "expected a path that ends in a folder name",
-        );
-        return Err(io_error("write", out)(source));
-    };
     let plan = Plan::new(adapter, layout)?;
     let (shards, indexed) = open_weights(base)?;
     check_base(&shards, layout)?;
-    let parent = match out.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(io_error("create", parent))?;
-    let staging = out.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
-    if staging.symlink_metadata().is_ok() {
-        // Left by a killed process that had this process's number.
-        fs::remove_dir_all(&staging).map_err(io_error("remove", &staging))?;
-    }
+    let staging = Staging::beside(out)?;
     let mut merge = Merge {
         base,
         plan: &plan,
@@ -185,27 +163,16 @@ pub fn merge_checkpoint(
             changed_tensors: 0,
             parameters: 0,
             dtypes: Vec::new(),
-            untied: plan.head.is_some(),
+            untied: plan.untied,
             shards: Vec::new(),
         },
         done: 0,
         total: shards.iter().flat_map(|shard| &shard.tensors).map(|stored| stored.bytes as u64).sum(),
         progress,
     };
-    let written = merge.write(&staging, &shards, indexed).and_then(|()| {
-        if out.symlink_metadata().is_ok() {
-            return Err(MergeError::Exists { path: out.display().to_string() });
-        }
-        fs::rename(&staging, out).map_err(io_error("rename", &staging))?;
-        sync_dir(parent).map_err(io_error("sync", parent))
-    });
-    match written {
-        Ok(()) => Ok(merge.report),
-        Err(error) => {
-            let _ = fs::remove_dir_all(&staging);
-            Err(error)
-        }
-    }
+    merge.write(staging.folder(), &shards, indexed)?;
+    staging.publish()?;
+    Ok(merge.report)
 }
 
 /// The base must hold exactly the tensors that its config describes.
@@ -248,16 +215,8 @@ struct Merge<'a> {
     progress: &'a mut dyn FnMut(u64, u64) -> bool,
 }
 
-/// One tensor on its way: where it comes from and what it becomes.
-struct Written<'s> {
-    source: &'s Stored,
-    name: String,
-    dtype: FileDtype,
-}
-
 impl Merge<'_> {
     fn write(&mut self, staging: &Path, shards: &[Shard], indexed: bool) -> Result<(), MergeError> {
-        fs::create_dir(staging).map_err(io_error("create", staging))?;
         self.copy_side_files(staging)?;
         let mut index = Map::new();
         let mut dtypes = BTreeSet::new();
@@ -281,8 +240,7 @@ impl Merge<'_> {
             write_file(&staging.join(INDEX), format!("{index:#}\n").as_bytes())?;
         }
         let run = self.record();
-        write_file(&staging.join(RUN_FILE), format!("{run:#}\n").as_bytes())?;
-        sync_dir(staging).map_err(io_error("sync", staging))
+        write_file(&staging.join(RUN_FILE), format!("{run:#}\n").as_bytes())
     }
 
     /// The tensors to write, in the order of the base's file; a head that was tied follows the embedding it came from.
@@ -291,7 +249,7 @@ impl Merge<'_> {
         for source in shard.tensors.iter().filter(|stored| !stored.is_buffer()) {
             let dtype = self.options.dtype.map_or_else(|| source.weights(&shard.shown()), Ok)?;
             tensors.push(Written { source, name: source.name.clone(), dtype });
-            if self.plan.head.is_some() && source.name == format!("{EMBEDDING}.weight") {
+            if self.plan.untied && source.name == format!("{EMBEDDING}.weight") {
                 tensors.push(Written { source, name: format!("{HEAD}.weight"), dtype });
             }
         }
@@ -299,13 +257,7 @@ impl Merge<'_> {
     }
 
     fn write_shard(&mut self, path: &Path, shard: &Shard, tensors: &[Written<'_>]) -> Result<(), MergeError> {
-        let file = OpenOptions::new().write(true).create_new(true).open(path);
-        let mut file = Output {
-            path: path.to_owned(),
-            file: BufWriter::with_capacity(1 << 20, file.map_err(io_error("create", path))?),
-            hash: Sha256::new(),
-            bytes: 0,
-        };
+        let mut file = Output::create(path)?;
         file.put(&header(&shard.metadata, tensors))?;
         let mut reader = shard.reader()?;
         let mut waiting = tensors.iter().peekable();
@@ -353,21 +305,14 @@ impl Merge<'_> {
             value,
             dtype: dtype_name(tensor.dtype),
         })?;
-        let kept = if change.is_none() {
-            true
-        } else if from == tensor.dtype {
-            bytes == raw
-        } else {
-            encode(&decode(raw, from), tensor.dtype).is_ok_and(|base| base == bytes)
-        };
+        let kept = change.is_none() || encode(&decode(raw, from), tensor.dtype).as_ref() == Ok(&bytes);
         self.report.changed_tensors += usize::from(!kept);
         Ok(Some(bytes))
     }
 
     fn copy_side_files(&self, staging: &Path) -> Result<(), MergeError> {
-        let config = self.base.join(CONFIG);
-        let text = read_limited(&config)?;
-        write_file(&staging.join(CONFIG), &self.config(text)?)?;
+        let text = read_limited(&self.base.join(CONFIG))?;
+        write_file(&staging.join(CONFIG), &config(text, self.plan.untied, self.options.dtype)?)?;
         for name in COPIED {
             let path = self.base.join(name);
             if path.is_file() {
@@ -375,43 +320,6 @@ impl Merge<'_> {
             }
         }
         Ok(())
-    }
-
-    /// `config.json` with what the merge changed: the type of the weights and a head of its own.
-    fn config(&self, text: Vec<u8>) -> Result<Vec<u8>, MergeError> {
-        let untied = self.plan.head.is_some();
-        if !untied && self.options.dtype.is_none() {
-            return Ok(text);
-        }
-        let mut value: Value =
-            serde_json::from_slice(&text).map_err(|e| MergeError::Config { reason: e.to_string() })?;
-        let Value::Object(top) = &mut value else {
-            return Err(MergeError::Config { reason: "it is no object".to_owned() });
-        };
-        if untied {
-            top.insert("tie_word_embeddings".to_owned(), json!(false));
-            if let Some(tie) = top.get_mut("text_config").and_then(|c| c.get_mut("tie_word_embeddings")) {
-                *tie = json!(false);
-            }
-        }
-        if let Some(dtype) = self.options.dtype {
-            let dtype = match dtype {
-                FileDtype::F32 => "float32",
-                FileDtype::F16 => "float16",
-                FileDtype::Bf16 => "bfloat16",
-            };
-            // Older files say torch_dtype; transformers 5 writes dtype.
-            if !top.contains_key("torch_dtype") && !top.contains_key("dtype") {
-                top.insert("torch_dtype".to_owned(), json!(dtype));
-            }
-            set_dtype(top, dtype);
-            for part in ["text_config", "vision_config"] {
-                if let Some(Value::Object(part)) = top.get_mut(part) {
-                    set_dtype(part, dtype);
-                }
-            }
-        }
-        Ok(format!("{value:#}\n").into_bytes())
     }
 
     fn record(&self) -> Value {
@@ -436,79 +344,4 @@ impl Merge<'_> {
         }
         record
     }
-}
-
-fn set_dtype(section: &mut Map<String, Value>, dtype: &str) {
-    for key in ["torch_dtype", "dtype"] {
-        if let Some(value) = section.get_mut(key) {
-            *value = json!(dtype);
-        }
-    }
-}
-
-fn count(stored: &Stored) -> u64 {
-    stored.shape.iter().map(|&side| side as u64).product()
-}
-
-/// A safetensors header: length, then JSON padded so that the data starts on a multiple of 8.
-fn header(metadata: &BTreeMap<String, String>, tensors: &[Written<'_>]) -> Vec<u8> {
-    let mut header = Map::new();
-    let mut metadata = metadata.clone();
-    // transformers refuses files that do not name their maker.
-    metadata.entry("format".to_owned()).or_insert_with(|| "pt".to_owned());
-    header.insert("__metadata__".to_owned(), json!(metadata));
-    let mut start = 0u64;
-    for tensor in tensors {
-        let end = start + count(tensor.source) * width(tensor.dtype) as u64;
-        let dtype = dtype_name(tensor.dtype);
-        let entry = json!({ "dtype": dtype, "shape": tensor.source.shape, "data_offsets": [start, end] });
-        header.insert(tensor.name.clone(), entry);
-        start = end;
-    }
-    let mut text = Value::Object(header).to_string();
-    while !text.len().is_multiple_of(8) {
-        text.push(' ');
-    }
-    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(text.as_bytes());
-    bytes
-}
-
-/// A file that is hashed while it is written.
-struct Output {
-    path: PathBuf,
-    file: BufWriter<File>,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Output {
-    fn put(&mut self, bytes: &[u8]) -> Result<(), MergeError> {
-        self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes).map_err(io_error("write", &self.path))
-    }
-
-    fn finish(self) -> Result<(u64, String), MergeError> {
-        let file = self.file.into_inner().map_err(|e| io_error("write", &self.path)(e.into_error()))?;
-        file.sync_all().map_err(io_error("sync", &self.path))?;
-        Ok((self.bytes, hex(&self.hash.finalize())))
-    }
-}
-
-fn write_file(path: &Path, bytes: &[u8]) -> Result<(), MergeError> {
-    let written = OpenOptions::new().write(true).create_new(true).open(path).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(io_error("write", path))
-}
-
-fn read_limited(path: &Path) -> Result<Vec<u8>, MergeError> {
-    let size = fs::metadata(path).map_err(io_error("read", path))?.len();
-    if size > MAX_COPIED {
-        let source = std::io::Error::other(format!("it has {size} bytes; expected at most {MAX_COPIED}"));
-        return Err(io_error("copy", path)(source));
-    }
-    fs::read(path).map_err(io_error("read", path))
 }

@@ -30,8 +30,8 @@ pub(super) struct Plan {
     pub(super) changes: BTreeMap<String, Change>,
     pub(super) merged: usize,
     pub(super) replaced: usize,
-    /// The base's head is tied and has to get its own table: the module that asks for it.
-    pub(super) head: Option<String>,
+    /// The base's head is tied and has to get its own table.
+    pub(super) untied: bool,
 }
 
 impl Plan {
@@ -71,8 +71,7 @@ impl Plan {
         if layout.tied && !head && changes.contains_key(&format!("{EMBEDDING}.weight")) {
             return Err(MergeError::Tied { stored: EMBEDDING.to_owned() });
         }
-        let head = (layout.tied && head).then(|| HEAD.to_owned());
-        Ok(Self { changes, merged, replaced, head })
+        Ok(Self { changes, merged, replaced, untied: layout.tied && head })
     }
 }
 

@@ -151,6 +151,18 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The types in a tensor file by name, with the number of tensors of each, and the file's SHA-256.
+pub(in crate::peft) fn stored_types(path: &Path) -> Result<(BTreeMap<String, usize>, String), MergeError> {
+    let shard = Shard::open(path)?;
+    let mut reader = shard.reader()?;
+    let mut types = BTreeMap::new();
+    for stored in &shard.tensors {
+        reader.next(stored)?;
+        *types.entry(format!("{:?}", stored.dtype)).or_insert(0) += 1;
+    }
+    Ok((types, reader.sha256()))
+}
+
 /// The weight files of a folder, and whether an index names them.
 pub(super) fn open_weights(folder: &Path) -> Result<(Vec<Shard>, bool), MergeError> {
     #[derive(Deserialize)]

@@ -1,0 +1,239 @@
+//! Runs as a person has them: every method learns a handful of samples by heart, frozen weights stay as they were, a
+//! run that was cut off ends as one that was not, and a GPU learns what the CPU learns.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::Device;
+use futures_lite::future::block_on;
+use plumb_nn::Precision;
+use plumb_tests::fixtures;
+use plumb_train::config::{MethodConfig, TrainConfig};
+use plumb_train::run::{Control, Finished, TrainEvent, Trainer};
+use plumb_vlm::{ModelConfig, ModelFiles, Processor, SmolVlm};
+
+/// The base: grouped heads, tied to a tokenizer of 383 tokens.
+fn base(folder: &Path) -> PathBuf {
+    let case = fixtures().join("smolvlm_small_tile");
+    let out = folder.join("model");
+    std::fs::create_dir_all(&out).unwrap();
+    for from in [fixtures().join("tokenizer"), case] {
+        for entry in std::fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            std::fs::copy(&path, out.join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    out
+}
+
+/// Eight pictures of one colour with a question each.
+fn data(folder: &Path) -> PathBuf {
+    let colours = ["red", "green", "blue", "white", "black", "grey", "pink", "cyan"];
+    let path = folder.join("train.jsonl");
+    let mut lines = String::new();
+    for (i, colour) in colours.iter().enumerate() {
+        let name = format!("{colour}.png");
+        let i = i as u8;
+        let rgb = [40 * (i % 3) + 60, 30 * i, 250 - 30 * i];
+        let image = plumb_image::RgbImage::filled(20, 16, rgb).unwrap();
+        std::fs::write(folder.join(&name), plumb_image::encode_jpeg(&image, 95).unwrap()).unwrap();
+        let row = serde_json::json!({"messages": [
+            {"role": "user", "content": [{"type": "image", "image": name}, {"type": "text", "text": format!("Which colour is picture {i}?")}]},
+            {"role": "assistant", "content": [{"type": "text", "text": colour}]},
+        ]});
+        lines.push_str(&format!("{row}\n"));
+    }
+    std::fs::write(&path, lines).unwrap();
+    path
+}
+
+fn config(folder: &Path, out: &str, method: &str, more: &str) -> TrainConfig {
+    let text = format!(
+        "model = {:?}\nout = {:?}\nseed = 3\nsteps = 12\n{more}\n[[data]]\npath = {:?}\n[method]\n{method}\n\
+         [batch]\nsamples = 4\n[evaluate]\nevery = 0\n[checkpoint]\nevery = 4\n",
+        base(folder),
+        folder.join(out),
+        data(folder),
+    );
+    TrainConfig::from_toml("test", &text).unwrap()
+}
+
+fn trainer(config: &TrainConfig, device: &Device, resume: bool) -> Trainer {
+    let mut files = ModelFiles::from_folder(Path::new(&config.model)).unwrap();
+    let model = ModelConfig::from_json(files.require("config.json").unwrap()).unwrap();
+    let processor = Processor::load(&files, &model, None).unwrap();
+    let model = block_on(SmolVlm::load(&mut files, device, Some(Precision::F32))).unwrap();
+    block_on(Trainer::new(config.clone(), model, processor, "hash".into(), resume)).unwrap()
+}
+
+/// Runs to the end or to step `until`; the losses by step.
+fn run(trainer: &mut Trainer, until: u64) -> (Finished, Vec<f32>) {
+    let mut losses = Vec::new();
+    let finished = block_on(trainer.run(&mut |event| match event {
+        TrainEvent::Step { metrics, .. } => {
+            losses.push(metrics.loss.unwrap());
+            if metrics.step >= until { Control::Stop } else { Control::Go }
+        }
+        _ => Control::Go,
+    }))
+    .unwrap();
+    (finished, losses)
+}
+
+fn weights(trainer: &mut Trainer) -> BTreeMap<String, Vec<u32>> {
+    let weights = block_on(trainer.learner().weights()).unwrap();
+    weights.into_iter().map(|(k, t)| (k, t.values.iter().map(|v| v.to_bits()).collect())).collect()
+}
+
+#[test]
+fn every_method_learns_eight_samples_by_heart() {
+    for (method, lr, limit) in [
+        ("kind = \"lora\"\nrank = 8\ntargets = \"text_and_vision\"", 2e-2, 0.05),
+        ("kind = \"lora\"\nrank = 8\ndora = true", 2e-2, 0.05),
+        ("kind = \"lora\"\nrank = 8\nrslora = true", 1e-2, 0.05),
+        ("kind = \"bottleneck\"\nvariant = \"seq_bn\"\nreduction = 1.0", 2e-2, 0.05),
+        ("kind = \"bottleneck\"\nvariant = \"double_seq_bn\"\nreduction = 1.0", 2e-2, 0.05),
+        ("kind = \"bottleneck\"\nvariant = \"par_bn\"\nreduction = 1.0", 1e-2, 0.05),
+        ("kind = \"full\"\nparts = [\"text\", \"connector\", \"embedding\", \"head\"]", 1e-2, 0.05),
+        // Few values beside a random, frozen model: they learn, but cannot hold eight answers.
+        ("kind = \"prompt_tuning\"\ntokens = 20", 1e-1, 2.0),
+        ("kind = \"ia3\"", 5e-2, 2.5),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path(), "run", method, "");
+        config.steps = Some(150);
+        config.batch.samples = 8;
+        config.checkpoint.every = 0;
+        config.optimizer.lr = lr;
+        config.optimizer.warmup = 5.0;
+        config.optimizer.adamw.weight_decay = 0.0;
+        let mut trainer = trainer(&config, &Device::flex(), false);
+        let (finished, losses) = run(&mut trainer, u64::MAX);
+        let (first, last) = (losses[0], *losses.last().unwrap());
+        eprintln!("{}: {first} -> {last}", method.replace('\n', ", "));
+        assert!(finished.complete);
+        assert!(last < limit && last < first / 2.0, "{method}: loss went from {first} to {last}");
+    }
+}
+
+#[test]
+fn twenty_and_twenty_steps_are_forty_bit_for_bit() {
+    for (method, more) in [
+        ("kind = \"lora\"\nrank = 4\ndropout = 0.1", "accumulate = 2"),
+        ("kind = \"full\"\nparts = [\"text\", \"vision\", \"connector\"]", ""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut whole = config(folder.path(), "whole", method, more);
+        whole.steps = Some(40);
+        whole.optimizer.lr = 1e-3;
+        let mut straight = trainer(&whole, &Device::flex(), false);
+        let (_, losses) = run(&mut straight, u64::MAX);
+        let expected = weights(&mut straight);
+
+        let mut parts = whole.clone();
+        parts.out = folder.path().join("parts");
+        let mut first = trainer(&parts, &Device::flex(), false);
+        let (finished, mut again) = run(&mut first, 20);
+        assert_eq!((finished.step, finished.complete), (20, false));
+        drop(first);
+        let mut second = trainer(&parts, &Device::flex(), true);
+        let (finished, rest) = run(&mut second, u64::MAX);
+        assert!(finished.complete);
+        again.extend(rest);
+        assert_eq!(again, losses, "{method}: losses");
+        assert_eq!(weights(&mut second), expected, "{method}: weights");
+        let log = std::fs::read_to_string(parts.out.join("metrics.jsonl")).unwrap();
+        assert_eq!(log.lines().filter(|l| l.contains("\"kind\":\"step\"")).count(), 40);
+    }
+}
+
+#[test]
+fn frozen_weights_stay_bit_for_bit() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "run", "kind = \"lora\"\nrank = 4", "");
+    let mut trainer = trainer(&config, &Device::flex(), false);
+    let frozen = |trainer: &mut Trainer| -> Vec<Vec<u32>> {
+        let mut out = Vec::new();
+        let device = trainer.learner().model().device().clone();
+        let mut files = ModelFiles::from_folder(Path::new(&config.model)).unwrap();
+        let mut fresh = block_on(SmolVlm::load(&mut files, &device, Some(Precision::F32))).unwrap();
+        // The learner's model is looked at through the same parts as a fresh one.
+        for linear in fresh.linears_mut() {
+            let (weight, _) = linear.part_weight(0);
+            let data = block_on(weight.into_data_async()).unwrap();
+            out.push(data.as_slice::<f32>().unwrap().iter().map(|v| v.to_bits()).collect());
+        }
+        out
+    };
+    let before = frozen(&mut trainer);
+    run(&mut trainer, u64::MAX);
+    let mut model = trainer.into_model();
+    let mut after = Vec::new();
+    for linear in model.linears_mut() {
+        let (weight, _) = linear.part_weight(0);
+        let data = block_on(weight.into_data_async()).unwrap();
+        after.push(data.as_slice::<f32>().unwrap().iter().map(|v| v.to_bits()).collect::<Vec<u32>>());
+    }
+    assert!(before == after, "a frozen weight has changed");
+}
+
+#[test]
+fn a_changed_run_is_not_taken_up_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "run", "kind = \"lora\"\nrank = 4", "");
+    let mut first = trainer(&config, &Device::flex(), false);
+    run(&mut first, 4);
+    let open = |config: &TrainConfig, resume: bool| {
+        let mut files = ModelFiles::from_folder(Path::new(&config.model)).unwrap();
+        let model = ModelConfig::from_json(files.require("config.json").unwrap()).unwrap();
+        let processor = Processor::load(&files, &model, None).unwrap();
+        let model = block_on(SmolVlm::load(&mut files, &Device::flex(), Some(Precision::F32))).unwrap();
+        block_on(Trainer::new(config.clone(), model, processor, "hash".into(), resume)).err().map(|e| e.to_string())
+    };
+    let said = open(&config, false).unwrap();
+    assert!(said.contains("step 4") && said.contains("--resume"), "{said}");
+    let mut other = config.clone();
+    other.optimizer.lr *= 2.0;
+    let said = open(&other, true).unwrap();
+    assert!(said.to_lowercase().contains("config"), "{said}");
+    assert!(open(&config, true).is_none());
+}
+
+#[test]
+fn the_plan_shows_what_is_learned() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(folder.path(), "run", "kind = \"lora\"\nrank = 4", "");
+    let mut trainer = trainer(&config, &Device::flex(), false);
+    let plan = trainer.plan().unwrap();
+    assert!(plan.masked.contains("→ ") && plan.masked.contains("<end_of_utterance>←"), "{}", plan.masked);
+    assert!(plan.features_cached);
+    assert_eq!(plan.steps, 12);
+    assert!(plan.trainable > 0 && plan.trainable < plan.parameters);
+}
+
+#[test]
+fn gpu_learns_what_the_cpu_learns() {
+    let gpu = Device::wgpu(burn::tensor::DeviceKind::DefaultDevice);
+    let run_on = |device: &Device| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path(), "run", "kind = \"lora\"\nrank = 4", "");
+        config.steps = Some(3);
+        config.optimizer.lr = 1e-3;
+        let mut trainer = trainer(&config, device, false);
+        let (_, losses) = run(&mut trainer, u64::MAX);
+        let weights = block_on(trainer.learner().weights()).unwrap();
+        (losses, weights)
+    };
+    let (cpu, w_cpu) = run_on(&Device::flex());
+    let (theirs, w_gpu) = run_on(&gpu);
+    for (a, b) in cpu.iter().zip(&theirs) {
+        assert!((a - b).abs() < 1e-3 * a.abs(), "losses {cpu:?} and {theirs:?}");
+    }
+    for (name, a) in &w_cpu {
+        let b = &w_gpu[name];
+        let norm = |v: &mut dyn Iterator<Item = f32>| v.map(|x| f64::from(x).powi(2)).sum::<f64>().sqrt();
+        let off = norm(&mut a.values.iter().zip(&b.values).map(|(a, b)| a - b));
+        let size = norm(&mut a.values.iter().copied()).max(1e-3);
+        assert!(off < 1e-3 * size, "{name}: {}", off / size);
+    }
+}
