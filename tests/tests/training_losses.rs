@@ -187,9 +187,12 @@ fn adamw_is_torchs() {
             let moments = adamw.moments().get(name).unwrap();
             for (what, found) in [("exp_avg", &moments.m), ("exp_avg_sq", &moments.v)] {
                 let wanted = expected.floats(&format!("adamw.{kind}.{name}.{what}")).0;
-                for (found, wanted) in values(found.clone()).iter().zip(&wanted) {
+                for (i, (found, wanted)) in values(found.clone()).iter().zip(&wanted).enumerate() {
+                    // Terms of either sign cancel out in the first moment: what counts is how large they are.
+                    let top = grads.chunks(n).map(|g| g[i].abs()).fold(0f32, f32::max);
+                    let scale = if what == "exp_avg" { top } else { *wanted };
                     // Below the smallest normal number f32 has fewer digits.
-                    let close = (found - wanted).abs() <= CLOSE * wanted.abs() + f32::MIN_POSITIVE;
+                    let close = (found - wanted).abs() <= CLOSE * scale + f32::MIN_POSITIVE;
                     assert!(close, "{kind} {name}: {what} {found} {wanted}");
                 }
             }
@@ -233,10 +236,7 @@ fn the_schedule_is_transformers() {
         let schedule = Schedule { warmup, total, decay: Decay::Cosine };
         for (step, wanted) in (0..).zip(view.data().as_chunks::<8>().0) {
             let wanted = f64::from_le_bytes(*wanted);
-            // transformers' cosine turns up again past its end; a run ends there.
-            if step <= total {
-                assert!((schedule.factor(step) - wanted).abs() <= 1e-12, "{name}, step {step}");
-            }
+            assert!((schedule.factor(step) - wanted).abs() <= 1e-12, "{name}, step {step}");
         }
         seen += 1;
     }
@@ -272,9 +272,13 @@ fn tiny() -> (Learner, Batch) {
 
 fn depth_task(learner: &Learner, block: usize) -> DepthTask {
     // Four tokens of 2 x 2 pixels; in the second map some are unknown.
-    let one: Vec<f32> = (0..16).map(|i| (1.0 + i as f32 * 0.4).ln()).collect();
-    let two: Vec<f32> =
-        (0..16).map(|i| if i % 5 == 0 { f32::NAN } else { (9.0 - i as f32 * 0.3).ln() }).collect();
+    // Neighbours differ by far more than a step changes them: no absolute value is near its kink.
+    let board = |i: usize| {
+        let side = if (i / 4 + i % 4).is_multiple_of(2) { 1.5 } else { -1.5 };
+        side + i as f32 * 0.04
+    };
+    let one: Vec<f32> = (0..16).map(board).collect();
+    let two: Vec<f32> = (0..16).map(|i| if i % 5 == 0 { f32::NAN } else { -board(i) }).collect();
     let order = vec![Order { near: vec![0, 1, 4], far: vec![10, 11] }];
     // Rows of the second dialogue lie behind the longest dialogue: 12 tokens.
     let map = |first: usize, log_depth, order| DepthMap {
@@ -321,7 +325,7 @@ fn differences(
 ) {
     const TOLERANCE: f64 = 5e-3;
     fn value(
-        learner: &mut Learner,
+        learner: &Learner,
         batch: &Batch,
         objective: &dyn Fn(&Learner, &mut dyn FnMut(&Objective<'_>)),
     ) -> f64 {
@@ -366,7 +370,7 @@ fn differences(
                 *v = (f64::from(*v) + sign * step * f64::from(*g) / norm) as f32;
             }
             learner.set_weights(&moved).unwrap();
-            value(&mut learner, batch, objective)
+            value(&learner, batch, objective)
         };
         let slope = (at(1.0) - at(-1.0)) / (2.0 * step);
         let error = (slope - norm).abs() / norm;
@@ -424,7 +428,7 @@ fn a_margin_is_what_the_log_probabilities_say() {
             pair.share * short.exp().ln_1p() * 0.9 / 2.0
         })
         .sum();
-    let mut value = |margin: Option<&Margin>| {
+    let value = |margin: Option<&Margin>| {
         let objective = Objective { margin, ..Objective::cross_entropy(labels) };
         let options = backprop::PassOptions { recompute: true, loss_scale: 1.0 };
         let mut sums = backprop::GradientSums::default();

@@ -8,7 +8,7 @@ use burn::tensor::Device;
 use futures_lite::future::block_on;
 use plumb_nn::Precision;
 use plumb_tests::fixtures;
-use plumb_train::config::{MethodConfig, TrainConfig};
+use plumb_train::config::TrainConfig;
 use plumb_train::run::{Control, Finished, TrainEvent, Trainer};
 use plumb_vlm::{ModelConfig, ModelFiles, Processor, SmolVlm};
 
@@ -101,7 +101,7 @@ fn every_method_learns_eight_samples_by_heart() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let mut config = config(folder.path(), "run", method, "");
-        config.steps = Some(150);
+        config.steps = Some(250);
         config.batch.samples = 8;
         config.checkpoint.every = 0;
         config.optimizer.lr = lr;

@@ -172,10 +172,12 @@ impl Train {
             (Some(file), _) => Some(file.clone()),
             (None, Some(out)) if self.resume => {
                 let file = out.join(CONFIG_FILE);
-                if !file.exists() {
+                // With model and data at hand the same command begins the run and goes on with it.
+                let begins = self.model.is_some() && !self.data.is_empty();
+                if !file.exists() && !begins {
                     bail!("{} holds no training run to go on with: it has no {CONFIG_FILE}", out.display());
                 }
-                Some(file)
+                file.exists().then_some(file)
             }
             (None, None) if self.resume => bail!("--resume needs the run's folder: --out RUN"),
             (None, _) => None,

@@ -141,8 +141,11 @@ fn look(out: &Path, resume: bool) -> Result<bool> {
     };
     let here = entries(out);
     if !here.iter().any(|name| name == CONFIG_FILE) {
-        // A process that was killed early leaves its lock.
-        if here.iter().any(|name| !name.starts_with("run.") && name != "checkpoints") {
+        // What a process leaves that was killed early: its lock, a description half written.
+        let ours = |name: &str| {
+            name == "checkpoints" || name.starts_with("run.") || name.starts_with(&format!("{CONFIG_FILE}."))
+        };
+        if here.iter().any(|name| !ours(name)) {
             return other("is not empty and holds no training run");
         }
         return Ok(false);

@@ -158,20 +158,13 @@ fn wording(pair: &QaPair, scene: &Scene, objects: &[&Object]) -> (String, usize)
             (format!("How many {plural} are in the image?"), 0)
         }
         Kind::McRelation => {
-            let twins =
-                |object: &&Object| scene.objects.iter().filter(|other| other.name == object.name).count() > 1;
+            // CV-Bench adds a box where the name alone would not do, and only to the first object. Ours marks both, always: a
+            // question about rendered things then asks where they are and not what they are called.
             let (a, b) = (name(0), name(1));
-            // CV-Bench adds the box where the name alone would not do, and only to the first object. Ours marks both then.
-            let marked = objects.iter().any(twins);
-            let (red, blue) = if marked {
-                (" (annotated by the red box)", " (annotated by the blue box)")
-            } else {
-                ("", "")
-            };
             let text = format!(
-                "Considering the relative positions of the {a}{red} and the {b}{blue} in the image provided, where is the {a} located with respect to the {b}?"
+                "Considering the relative positions of the {a} (annotated by the red box) and the {b} (annotated by the blue box) in the image provided, where is the {a} located with respect to the {b}?"
             );
-            (text, if marked { 2 } else { 0 })
+            (text, 2)
         }
         Kind::McDepth => (
             format!(

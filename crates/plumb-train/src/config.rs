@@ -52,6 +52,9 @@ pub struct TrainConfig {
     /// The type of frozen weights; the file's own by default.
     #[serde(default)]
     pub precision: Option<Precision>,
+    /// The type that the finished model is stored in (full fine-tuning); the base's own by default.
+    #[serde(default)]
+    pub save_as: Option<Precision>,
     #[serde(default)]
     pub optimizer: OptimizerConfig,
     #[serde(default)]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use half::{bf16, f16};
+use plumb_nn::Precision;
 use plumb_vlm::ModelFiles;
 use safetensors::tensor::{Dtype, SafeTensors, View};
 use serde_json::Value;
@@ -38,11 +39,17 @@ impl View for Stored<'_> {
 }
 
 /// Writes the checkpoint of `base` into `out` with `weights` in the place of the tensors of the same name, each in the
-/// type that it has there. `run` goes into `plumbline_run.json`.
+/// type that it has there, or all in `precision`. `run` goes into `plumbline_run.json`.
 ///
 /// # Errors
 /// A base that cannot be read, a folder that cannot be written, a value that the stored type cannot hold.
-pub fn write(base: &Path, out: &Path, weights: &TensorMap, run: &Value) -> Result<()> {
+pub fn write(
+    base: &Path,
+    out: &Path,
+    weights: &TensorMap,
+    precision: Option<Precision>,
+    run: &Value,
+) -> Result<()> {
     let fail = |file: &Path| {
         let file = file.display().to_string();
         move |source: std::io::Error| TrainError::Write { file, source }
@@ -66,11 +73,19 @@ pub fn write(base: &Path, out: &Path, weights: &TensorMap, run: &Value) -> Resul
         let tensors = SafeTensors::deserialize(bytes)
             .map_err(|e| TrainError::Config { file: path.display().to_string(), reason: e.to_string() })?;
         for (name, view) in tensors.iter() {
-            let (dtype, shape) = (view.dtype(), view.shape().to_vec());
-            let bytes = match weights.get(name) {
-                None => Cow::Owned(view.data().to_vec()),
-                Some(tensor) => Cow::Owned(cast(name, &tensor.values, dtype)?),
+            let (stored, shape) = (view.dtype(), view.shape().to_vec());
+            let dtype = match precision {
+                Some(Precision::F32) => Dtype::F32,
+                Some(Precision::F16) => Dtype::F16,
+                Some(Precision::Bf16) => Dtype::BF16,
+                None => stored,
             };
+            let bytes = match weights.get(name) {
+                Some(tensor) => cast(name, &tensor.values, dtype)?,
+                None if dtype == stored => view.data().to_vec(),
+                None => cast(name, &widen(view.data(), stored), dtype)?,
+            };
+            let bytes = Cow::Owned(bytes);
             all.insert(name.to_owned(), Stored { dtype, shape, bytes });
         }
     }
@@ -87,6 +102,15 @@ pub fn write(base: &Path, out: &Path, weights: &TensorMap, run: &Value) -> Resul
     }
     std::fs::rename(&staging, out).map_err(fail(out))?;
     plumb_store::durable::sync_dir(out.parent().unwrap_or(Path::new("."))).map_err(fail(out))
+}
+
+fn widen(bytes: &[u8], dtype: Dtype) -> Vec<f32> {
+    let half = |f: fn([u8; 2]) -> f32| bytes.as_chunks::<2>().0.iter().map(|b| f(*b)).collect();
+    match dtype {
+        Dtype::F16 => half(|b| f16::from_le_bytes(b).to_f32()),
+        Dtype::BF16 => half(|b| bf16::from_le_bytes(b).to_f32()),
+        _ => bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
+    }
 }
 
 fn cast(name: &str, values: &[f32], dtype: Dtype) -> Result<Vec<u8>> {
@@ -106,4 +130,20 @@ fn cast(name: &str, values: &[f32], dtype: Dtype) -> Result<Vec<u8>> {
         Dtype::BF16 => values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect(),
         _ => values.iter().flat_map(|v| v.to_le_bytes()).collect(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_cast_once_and_what_does_not_fit_is_named() {
+        let values = [1.5f32, -2.0, 3.0e-5];
+        let bytes = cast("w", &values, Dtype::F16).unwrap();
+        assert_eq!(widen(&bytes, Dtype::F16)[..2], [1.5, -2.0]);
+        assert_eq!(widen(&cast("w", &values, Dtype::F32).unwrap(), Dtype::F32), values);
+        let error = cast("model.w", &[1e6], Dtype::F16).unwrap_err().to_string();
+        assert!(error.contains("model.w") && error.contains("1000000"), "{error}");
+        assert!(cast("model.w", &[f32::NAN], Dtype::F32).is_err());
+    }
 }

@@ -342,7 +342,11 @@ impl Trainer {
             recompute: self.recompute,
             cached: self.cache.is_some(),
             cache_bytes: self.config.cache_mib << 20,
-            pictures: self.data.sources.iter().map(|s| s.group_count() as u64).sum(),
+            pictures: {
+                let all: u64 = self.data.sources.iter().map(|s| s.group_count() as u64).sum();
+                let shown = self.total * u64::from(self.config.accumulate) * self.config.batch.samples.max(1) as u64;
+                all.min(shown + self.config.evaluate.samples as u64)
+            },
         };
         Ok(estimate::estimate(&mut self.learner, &shape))
     }
@@ -538,6 +542,8 @@ impl Trainer {
             return Ok(Control::Go);
         }
         let (mut nll, mut labels, mut right) = (0.0, 0usize, 0u64);
+        // Right and asked, by data set.
+        let mut by_source = vec![(0u64, 0u64); self.data.sources.len()];
         for group in chosen.chunks(self.config.batch.samples.max(1)) {
             let mut samples = Vec::with_capacity(group.len());
             for (source, sample) in group {
@@ -553,6 +559,10 @@ impl Trainer {
                 correct[target.sample] &= hit;
             }
             right += correct.iter().filter(|c| **c).count() as u64;
+            for ((source, _), correct) in group.iter().zip(correct) {
+                by_source[*source].0 += u64::from(correct);
+                by_source[*source].1 += 1;
+            }
         }
         let loss = nll / labels.max(1) as f64;
         let samples = chosen.len() as u64;
@@ -575,7 +585,14 @@ impl Trainer {
             samples,
             seconds: Some(begun.elapsed().as_secs_f32()),
             best,
-            extra: BTreeMap::new(),
+            extra: by_source
+                .iter()
+                .enumerate()
+                .filter(|(_, (_, asked))| *asked > 0 && by_source.len() > 1)
+                .map(|(i, (right, asked))| {
+                    (format!("accuracy of data set {}", i + 1), Value::from(*right as f64 / *asked as f64))
+                })
+                .collect(),
         };
         self.log.append(&MetricLine::Eval(metrics.clone()))?;
         let mut control = listen(TrainEvent::Eval(Box::new(metrics)));
@@ -663,7 +680,7 @@ impl Trainer {
             }
             None => {
                 let weights = self.learner.weights().await?;
-                crate::full::write(Path::new(&self.config.model), &folder, &weights, &run)?;
+                crate::full::write(Path::new(&self.config.model), &folder, &weights, self.config.save_as, &run)?;
             }
         }
         Ok(folder)

@@ -95,8 +95,7 @@ fn by_hand(adapter: &Path, base: &Path) -> BTreeMap<String, Vec<f64>> {
             for (path, ia3) in modules {
                 let vector = wide(&ia3.vector);
                 let weight = weights.get_mut(&format!("{path}.weight")).unwrap();
-                let input =
-                    weight.len() / if ia3.feedforward { weight.len() / vector.len() } else { vector.len() };
+                let input = if ia3.feedforward { vector.len() } else { weight.len() / vector.len() };
                 for (at, w) in weight.iter_mut().enumerate() {
                     *w *= vector[if ia3.feedforward { at % input } else { at / input }];
                 }
@@ -227,10 +226,9 @@ fn a_merged_model_runs_whole_or_in_shards_and_in_half_the_space() {
     assert_eq!(index["metadata"]["total_size"], json!(bytes));
     assert_eq!(index["weight_map"].as_object().unwrap().len(), whole.len());
 
-    let (adapter, half) = (at("adapter"), at("half"));
-    let args = ["adapters", "merge", text(&adapter), "--model", text(&at("base")), "--out", text(&half)]
-        .map(str::to_owned);
-    let args: Vec<&str> = args.iter().map(String::as_str).chain(["--dtype", "bf16"]).collect();
+    let (adapter, base, half) = (at("adapter"), at("base"), at("half"));
+    let args = ["adapters", "merge", text(&adapter), "--model", text(&base), "--out", text(&half)];
+    let args: Vec<&str> = args.into_iter().chain(["--dtype", "bf16"]).collect();
     let output = run(&args);
     assert!(output.status.success(), "{}", stderr(&output));
     let shown = stdout(&output);
@@ -304,10 +302,8 @@ fn merge_refuses_in_one_sentence_and_leaves_nothing() {
     std::fs::write(at("large").join("adapter_config.json"), "{").unwrap();
     check(&at("large"), text(&model()), &["adapter_config.json", "JSON"]);
     std::fs::create_dir(at("taken")).unwrap();
-    let taken = at("taken");
-    let args = ["adapters", "merge", text(&adapter), "--model", text(&model()), "--out", text(&taken)]
-        .map(str::to_owned);
-    let output = run(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    let (taken, model) = (at("taken"), model());
+    let output = run(&["adapters", "merge", text(&adapter), "--model", text(&model), "--out", text(&taken)]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("is there already"), "{}", stderr(&output));
     let left: Vec<_> = std::fs::read_dir(root.path()).unwrap().map(|e| e.unwrap().file_name()).collect();

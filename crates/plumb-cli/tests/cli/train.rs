@@ -23,9 +23,10 @@ fn dialogues(folder: &Path) -> PathBuf {
     for i in 0..12_u32 {
         let name = format!("{}.png", i % 4);
         fs::write(folder.join(&name), png(i % 4)).unwrap();
+        let answer = ["a chair", "a table", "a lamp"][i as usize % 3];
         let row = json!({"messages": [
             {"role": "user", "content": [{"type": "image", "image": name}, {"type": "text", "text": format!("What is thing {i}?")}]},
-            {"role": "assistant", "content": [{"type": "text", "text": ["a chair", "a table", "a lamp"][i as usize % 3]}]},
+            {"role": "assistant", "content": [{"type": "text", "text": answer}]},
         ]});
         lines.push_str(&format!("{row}\n"));
     }
@@ -163,15 +164,25 @@ fn questions_and_dialogues_make_an_adapter_that_changes_answers() {
 fn killed_again_and_again_a_run_ends_in_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let data = dialogues(folder.path());
-    let more =
-        ["--steps", "24", "--eval-every", "8", "--held-out", "0.25", "--save-every", "3", "--dropout", "0.1"];
+    let more = [
+        "--steps",
+        "400",
+        "--eval-every",
+        "100",
+        "--held-out",
+        "0.25",
+        "--save-every",
+        "40",
+        "--dropout",
+        "0.1",
+    ];
     let whole = folder.path().join("whole");
     train(&[&data], &whole, &more);
     let cut = folder.path().join("cut");
     let mut args = arguments(&[&data], &cut, &more);
     args.push("--resume".into());
     let mut kills = 0;
-    for at in [1, 5, 10, 19] {
+    for at in [5, 90, 210, 320] {
         let mut child = start(&args);
         wait_for(&cut, at, &mut child);
         kills += usize::from(child.try_wait().unwrap().is_none());
@@ -182,7 +193,7 @@ fn killed_again_and_again_a_run_ends_in_the_same_bytes() {
     let output = go(&args);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(weights(&cut) == weights(&whole), "weights differ after {kills} kills");
-    assert_eq!(steps(&cut), 24);
+    assert_eq!(steps(&cut), 400);
 }
 
 #[cfg(unix)]
@@ -284,7 +295,7 @@ fn every_mistake_is_a_sentence() {
 
     // A rate that no model survives: the samples are named, nothing is left half-written.
     let burst = at("burst");
-    let wild = ["--steps", "9", "--eval-every", "0", "--lr", "1e30", "--method", "ia3"];
+    let wild = ["--steps", "9", "--eval-every", "0", "--lr", "1e30"];
     let mut args = arguments(&[&data], &burst, &[]);
     args.retain(|word| word != "--lr" && word != "0.01");
     args.extend(wild.map(ToOwned::to_owned));
@@ -314,7 +325,7 @@ fn a_paused_run_waits_and_goes_on() {
     let data = dialogues(folder.path());
     let out = folder.path().join("run");
     let toml = format!(
-        "model = {:?}\nout = {:?}\nsteps = 30\n[batch]\nsamples = 2\n[evaluate]\nevery = 0\n[checkpoint]\nevery = 0\n\
+        "model = {:?}\nout = {:?}\nsteps = 300\n[batch]\nsamples = 2\n[evaluate]\nevery = 0\n[checkpoint]\nevery = 0\n\
          [[data]]\npath = {:?}\n",
         model(),
         out,
@@ -346,8 +357,8 @@ fn a_paused_run_waits_and_goes_on() {
             _ => {}
         }
     };
-    assert_eq!((paused, finished.step, finished.complete), (1, 30, true));
-    assert_eq!(*saved.last().unwrap(), 30);
+    assert_eq!((paused, finished.step, finished.complete), (1, 300, true));
+    assert_eq!(*saved.last().unwrap(), 300);
     if step_at_pause > 0 {
         assert!(saved.contains(&step_at_pause), "a paused run is saved: {saved:?}");
     }

@@ -6,7 +6,12 @@
 use plumb_bench::sample::{letter, letter_index};
 use plumb_qa::{Answer, Kind, QaPair, Shape, Side, Templates, render_texts};
 
+use plumb_vlm::Processor;
+use plumb_vlm::chat::{Content, Role};
+
 use crate::data::Prepared;
+use crate::encode::{Encoded, messages};
+use crate::error::Result;
 
 /// Words that answer, and their opposites.
 const OPPOSITES: &[(&str, &str)] = &[
@@ -23,8 +28,40 @@ const OPPOSITES: &[(&str, &str)] = &[
     ("higher", "lower"),
 ];
 
+/// Where a wrong answer's tokens first leave the right one's, and the token that they go on with.
+pub(super) fn contrasts(
+    processor: &Processor,
+    prepared: &Prepared,
+    encoded: &Encoded,
+) -> Result<Vec<Vec<(usize, u32)>>> {
+    let templates = Templates::builtin().map_err(crate::data::DataError::from)?;
+    let right = messages(prepared);
+    let answers: Vec<usize> = (0..right.len()).filter(|i| right[*i].role == Role::Assistant).collect();
+    let mut out = Vec::new();
+    for (turn, wrong) in contraries(prepared, templates) {
+        let Some(&at) = answers.get(turn) else { continue };
+        let mut dialogue = right.clone();
+        let mut found = Vec::with_capacity(wrong.len());
+        for text in wrong {
+            dialogue[at].content = vec![Content::Text { text }];
+            let (ids, _) = processor.dialogue_ids(&dialogue, &encoded.images)?;
+            let leaves = ids.iter().zip(&encoded.ids).position(|(wrong, right)| wrong != right);
+            if let Some(at) = leaves.filter(|at| encoded.learn.get(*at) == Some(&true)) {
+                found.push((at, ids[at]));
+            }
+        }
+        // Options that begin with the same token are one wrong token.
+        found.sort_unstable();
+        found.dedup();
+        if !found.is_empty() {
+            out.push(found);
+        }
+    }
+    Ok(out)
+}
+
 /// By turn: the answers that would be wrong there.
-pub(super) fn contraries(prepared: &Prepared, templates: &Templates) -> Vec<(usize, Vec<String>)> {
+fn contraries(prepared: &Prepared, templates: &Templates) -> Vec<(usize, Vec<String>)> {
     let last = prepared.turns.len().saturating_sub(1);
     let turns = prepared.turns.iter().enumerate();
     turns

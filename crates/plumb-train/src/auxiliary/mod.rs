@@ -18,8 +18,6 @@ mod truth;
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
-use plumb_qa::Templates;
-use plumb_vlm::chat::{Content, Role};
 use plumb_vlm::{Processor, SmolVlm};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -29,7 +27,7 @@ use crate::batch::Batch;
 use crate::config::{DataConfig, DepthConfig, DistilConfig, MarginConfig, TrainConfig};
 use crate::data::{ImageRef, Prepared, Sample, Source};
 use crate::depth::{DepthHead, DepthMap, DepthTask, Order};
-use crate::encode::{Encoded, messages};
+use crate::encode::Encoded;
 use crate::error::{Result, TrainError};
 use crate::feature::{FeatureTask, Projection};
 use crate::learner::Learner;
@@ -153,7 +151,7 @@ impl Auxiliary {
         encoded: &Encoded,
     ) -> Result<Hints> {
         let contrasts = match &self.margin {
-            Some(_) => contrasts(processor, prepared, encoded)?,
+            Some(_) => contrary::contrasts(processor, prepared, encoded)?,
             None => Vec::new(),
         };
         let depth = match &self.depth {
@@ -253,38 +251,6 @@ pub fn depth_head(hidden: usize, pixels: usize, seed: u64, device: &Device) -> D
         weight: uniform(&mut rng(seed, 0), [out, hidden], device),
         bias: Tensor::zeros([out], (device, DType::F32)),
     }
-}
-
-/// Where a wrong answer's tokens first leave the right one's, and the token that they go on with.
-fn contrasts(
-    processor: &Processor,
-    prepared: &Prepared,
-    encoded: &Encoded,
-) -> Result<Vec<Vec<(usize, u32)>>> {
-    let templates = Templates::builtin().map_err(crate::data::DataError::from)?;
-    let right = messages(prepared);
-    let answers: Vec<usize> = (0..right.len()).filter(|i| right[*i].role == Role::Assistant).collect();
-    let mut out = Vec::new();
-    for (turn, wrong) in contrary::contraries(prepared, templates) {
-        let Some(&at) = answers.get(turn) else { continue };
-        let mut dialogue = right.clone();
-        let mut found = Vec::with_capacity(wrong.len());
-        for text in wrong {
-            dialogue[at].content = vec![Content::Text { text }];
-            let (ids, _) = processor.dialogue_ids(&dialogue, &encoded.images)?;
-            let leaves = ids.iter().zip(&encoded.ids).position(|(wrong, right)| wrong != right);
-            if let Some(at) = leaves.filter(|at| encoded.learn.get(*at) == Some(&true)) {
-                found.push((at, ids[at]));
-            }
-        }
-        // Options that begin with the same token are one wrong token.
-        found.sort_unstable();
-        found.dedup();
-        if !found.is_empty() {
-            out.push(found);
-        }
-    }
-    Ok(out)
 }
 
 /// The number of the label at a position.

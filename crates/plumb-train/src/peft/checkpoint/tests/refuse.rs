@@ -61,10 +61,10 @@ fn spoilt() -> Vec<(&'static str, Spoil, &'static [&'static str])> {
         case("not safetensors", &["announce a header"], |f, _| cut(f, SINGLE, |b| b.fill(0xff))),
         case("empty", &["0 bytes"], |f, _| cut(f, SINGLE, Vec::clear)),
         case("none", &["cannot open", SINGLE], |f, _| fs::remove_file(f.join(SINGLE)).unwrap()),
-        case("index upwards", &["weight_map", "../base/model.safetensors"], |f, _| {
+        case("index upwards", &["weight_map", "../base/model.safetensors", "same folder"], |f, _| {
             index(f, r#"{"weight_map": {"a": "../base/model.safetensors"}}"#);
         }),
-        case("index to the root", &["weight_map", "/etc/passwd"], |f, _| {
+        case("index to the root", &["weight_map", "/etc/passwd", "same folder"], |f, _| {
             index(f, r#"{"weight_map": {"a": "/etc/passwd"}}"#);
         }),
         case("index without its shard", &["weight_map", "gone.safetensors"], |f, _| {
