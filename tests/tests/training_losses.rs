@@ -1,6 +1,8 @@
 //! Losses, optimiser and schedule against torch; gradients of the auxiliary losses through a whole model against
 //! differences of the objective.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
@@ -35,7 +37,7 @@ fn leaf<const D: usize>(values: &[f32], shape: [usize; D]) -> Tensor<D> {
 }
 
 fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
-    tensor.inner().into_data().as_slice::<f32>().unwrap().to_vec()
+    block_on(tensor.inner().into_data_async()).unwrap().as_slice::<f32>().unwrap().to_vec()
 }
 
 /// Holds a loss and its gradients by `leaves`.
@@ -311,24 +313,17 @@ fn margin() -> Margin {
     }
 }
 
+/// Makes the objective for what the learner holds now, and hands it on.
+type Given<'a> = dyn Fn(&Learner, &mut dyn FnMut(&Objective<'_>)) + 'a;
+
 /// Compares gradients with central differences of the objective along the gradient itself, for each tensor alone.
 ///
-/// A step is taken along one direction in which the objective changes by about `STEP·‖g‖`. Tolerance: the objective, about
-/// 10, is summed in f32 and so known to about 1e-6; divided by the change of 2e-2 and more that the steps aim at, this is up
-/// to 1e-4, and the third derivative along steps of this size gives as much again or a few times more. 5e-3 leaves room for
-/// that; a missing term, factor or path is off by far more.
-fn differences(
-    mut learner: Learner,
-    batch: &Batch,
-    names: &BTreeSet<String>,
-    objective: &dyn Fn(&Learner, &mut dyn FnMut(&Objective<'_>)),
-) {
+/// A step changes the objective by about 1e-2. Tolerance: the objective is of the order of 1 to 10 and its f32 sums are good
+/// to some 1e-7 of that, so a difference of 2e-2 is known to about 1e-4 of itself; the third derivative over steps of up to a
+/// fiftieth of a tensor adds up to some 1e-3. 5e-3 holds both; a term, factor or path that is missing is off by far more.
+fn differences(mut learner: Learner, batch: &Batch, names: &BTreeSet<String>, objective: &Given<'_>) {
     const TOLERANCE: f64 = 5e-3;
-    fn value(
-        learner: &Learner,
-        batch: &Batch,
-        objective: &dyn Fn(&Learner, &mut dyn FnMut(&Objective<'_>)),
-    ) -> f64 {
+    fn value(learner: &Learner, batch: &Batch, objective: &Given<'_>) -> f64 {
         let mut sums = backprop::GradientSums::default();
         let options = backprop::PassOptions { recompute: true, loss_scale: 1.0 };
         let mut found = f64::NAN;

@@ -188,7 +188,9 @@ fn a_changed_run_is_not_taken_up_again() {
         let model = ModelConfig::from_json(files.require("config.json").unwrap()).unwrap();
         let processor = Processor::load(&files, &model, None).unwrap();
         let model = block_on(SmolVlm::load(&mut files, &Device::flex(), Some(Precision::F32))).unwrap();
-        block_on(Trainer::new(config.clone(), model, processor, "hash".into(), resume)).err().map(|e| e.to_string())
+        block_on(Trainer::new(config.clone(), model, processor, "hash".into(), resume))
+            .err()
+            .map(|e| e.to_string())
     };
     let said = open(&config, false).unwrap();
     assert!(said.contains("step 4") && said.contains("--resume"), "{said}");

@@ -8,8 +8,8 @@ use plumb_engine::{DeviceChoice, ImageMode, ModelRequest, Scoring};
 use plumb_nn::Precision;
 
 use crate::data_args::{Lift, Scenes, Synth, Verify};
-use crate::train_options::Train;
 use crate::train_args::AdaptersArgs;
+use crate::train_options::Train;
 
 /// Spatial reasoning with small vision-language models: ask, evaluate, lift, synthesise.
 #[derive(Parser)]

@@ -13,8 +13,11 @@ use plumb_scene::rgbd::DepthFormat;
 #[derive(clap::Args)]
 pub(crate) struct Scenes {
     /// How many
-    #[arg(long)]
-    pub(crate) count: u64,
+    #[arg(long, required_unless_present = "only")]
+    pub(crate) count: Option<u64>,
+    /// Scenes of these numbers alone, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "I,…", conflicts_with = "count")]
+    pub(crate) only: Vec<u64>,
     /// Scene i depends on the seed and i alone
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
@@ -33,6 +36,9 @@ pub(crate) struct Scenes {
     /// Leave out the exact depth and masks (half of the disk space)
     #[arg(long)]
     pub(crate) no_truth: bool,
+    /// Also write point clouds, each of N points at most
+    #[arg(long, value_name = "N")]
+    pub(crate) clouds: Option<usize>,
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -51,7 +57,8 @@ fn world(text: &str) -> Result<World, String> {
 impl Scenes {
     pub(crate) fn job(&self) -> ScenesJob {
         ScenesJob {
-            count: self.count,
+            count: self.count.unwrap_or(0),
+            only: self.only.clone(),
             seed: self.seed,
             out: self.out.clone(),
             width: self.size.0,
@@ -59,6 +66,7 @@ impl Scenes {
             world: self.world,
             picture: if self.png { PictureFormat::Png } else { PictureFormat::Jpeg },
             truth: !self.no_truth,
+            cloud_points: self.clouds,
         }
     }
 }

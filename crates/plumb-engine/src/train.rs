@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use plumb_store::runs::{MANIFEST_FILE, RunLock, differences};
 use plumb_train::TrainError;
+use plumb_train::checkpoint::METRICS_FILE;
 use plumb_train::config::{CheckpointConfig, MethodConfig, TrainConfig};
 use plumb_train::data::Format;
 use plumb_train::run::{CONFIG_FILE, Control, TrainEvent, Trainer};
@@ -64,7 +65,12 @@ pub(crate) async fn run(
         None => {
             let write = |source| EngineError::Write { file: out.display().to_string(), source };
             std::fs::create_dir_all(&out).map_err(write)?;
-            Some(RunLock::take(&out)?)
+            let lock = RunLock::take(&out)?;
+            // Another process may have begun the run in the meantime.
+            if !look(&out, resume)? {
+                forget(&out.join(METRICS_FILE))?;
+            }
+            Some(lock)
         }
     };
     reporter.progress("loading weights", 0, 2, None);
@@ -107,6 +113,16 @@ pub(crate) async fn run(
         })
         .await?;
     Ok(Outcome::Train { run: out, finished: Some(finished) })
+}
+
+/// Removes the log of a run that ended before its first checkpoint: its steps will be made again.
+fn forget(log: &Path) -> Result<()> {
+    match std::fs::remove_file(log) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(EngineError::Write { file: log.display().to_string(), source })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Waits until the job may go on or should stop.
@@ -221,7 +237,6 @@ impl Drop for Scratch {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 mod tests {
     use super::*;
 

@@ -39,7 +39,7 @@ pub use evaluate::{Truth, TruthValue, evaluate, evaluate_fast, truth};
 pub use gates::{Gates, Reject};
 pub use generate::{GenerateOptions, GenerateReport, Generator, Prior, render_chain, render_texts};
 pub use kind::{AnswerForm, Family, Kind, Shape};
-pub use marks::{MarkError, draw_marks, cvbench_row, to_cvbench};
+pub use marks::{MarkError, cvbench_row, draw_marks, to_cvbench};
 pub use mention::{Avoid, MARK_COLOURS, MentionOptions, Mentions, OrdinalAxis, ReferenceMode};
 pub use number::{LengthStyle, Locale, ParsedLength, parse_length, say_length};
 pub use pair::{

@@ -14,7 +14,10 @@ fn main() {
     let model = block_on(SmolVlm::load(&mut files, &Device::flex(), config.precision)).unwrap();
     let mut trainer = match block_on(Trainer::new(config, model, processor, "dev".into(), resume)) {
         Ok(t) => t,
-        Err(e) => { eprintln!("{e}"); return }
+        Err(e) => {
+            eprintln!("{e}");
+            return;
+        }
     };
     let mut sum = (0.0, 0);
     let start = std::time::Instant::now();
@@ -22,9 +25,19 @@ fn main() {
         match event {
             TrainEvent::Plan(p) => println!("{p:#?}"),
             TrainEvent::Step { metrics: m, total, .. } => {
-                sum.0 += m.loss.unwrap(); sum.1 += 1;
+                sum.0 += m.loss.unwrap();
+                sum.1 += 1;
                 if m.step % 25 == 0 {
-                    println!("{}/{total} loss {:.4} norm {:.2} lr {:.1e} {:.0} tok/s {:.2} s/step {:.0} s", m.step, sum.0 / sum.1 as f32, m.grad_norm.unwrap_or(f32::NAN), m.lr.unwrap(), m.tokens_per_s.unwrap(), m.step_seconds.unwrap(), start.elapsed().as_secs_f64());
+                    println!(
+                        "{}/{total} loss {:.4} norm {:.2} lr {:.1e} {:.0} tok/s {:.2} s/step {:.0} s",
+                        m.step,
+                        sum.0 / sum.1 as f32,
+                        m.grad_norm.unwrap_or(f32::NAN),
+                        m.lr.unwrap(),
+                        m.tokens_per_s.unwrap(),
+                        m.step_seconds.unwrap(),
+                        start.elapsed().as_secs_f64()
+                    );
                     sum = (0.0, 0);
                 }
             }

@@ -13,7 +13,7 @@ use plumb_vlm::decoder::Embedding;
 use plumb_vlm::vision::Grid;
 
 use crate::batch::{Batch, Frames};
-use crate::loss::Objective;
+use crate::loss::{Objective, ROWS_AT_ONCE};
 
 /// Sums of gradients by the name of their tensor, each flattened.
 #[derive(Default)]
@@ -266,9 +266,6 @@ pub fn pass(
 ) -> Pass {
     let plan = Plan::of(model, learn);
     let device = model.device();
-    let keep = |module: Recorded, input: Tensor<2>| {
-        if options.recompute { Held::Input(input) } else { Held::Graph(module) }
-    };
 
     // Forward: the tower and the connector.
     let vision = model.vision();
@@ -284,16 +281,13 @@ pub fn pass(
             for (i, block) in vision.blocks().iter().enumerate() {
                 let run = |b: &plumb_vlm::vision::Block, x| b.forward(x, grid.frames, layout);
                 let active = plan.vision[i] || plan.below_vision(i);
-                let input = x.clone();
                 if active && !options.recompute {
                     let graph = record(block, learn, x, plan.below_vision(i), run);
                     x = graph.output.clone().inner();
-                    tower.push(keep(graph, input));
+                    tower.push(Held::Graph(graph));
                 } else {
+                    tower.extend(active.then(|| Held::Input(x.clone())));
                     x = run(block, x);
-                    if active {
-                        tower.push(Held::Input(input));
-                    }
                 }
             }
             let hidden = x;
@@ -321,14 +315,13 @@ pub fn pass(
     let mut taps: Vec<(usize, Tensor<2>)> = Vec::new();
     for (i, block) in text.blocks().iter().enumerate() {
         let active = plan.text[i] || plan.below_text(i);
-        let input = x.clone();
         if active && !options.recompute {
             let graph = record(block, learn, x, plan.below_text(i), run);
             x = graph.output.clone().inner();
-            held.push(Some(keep(graph, input)));
+            held.push(Some(Held::Graph(graph)));
         } else {
+            held.push(active.then(|| Held::Input(x.clone())));
             x = run(block, x);
-            held.push(active.then_some(Held::Input(input)));
         }
         if objective.taps(i) {
             taps.push((i, x.clone()));
@@ -346,8 +339,8 @@ pub fn pass(
     let mut nll = Vec::new();
     let mut objectives = Vec::new();
     let mut hidden_grads = Vec::new();
-    for (first, part) in batch.targets.chunks(objective.rows_at_once()).enumerate() {
-        let first = first * objective.rows_at_once();
+    for (first, part) in batch.targets.chunks(ROWS_AT_ONCE).enumerate() {
+        let first = first * ROWS_AT_ONCE;
         let slice = hidden.clone().slice([first..first + part.len(), 0..h]);
         let graph = record(text.head(), learn, slice, through, plumb_vlm::decoder::Head::forward);
         let loss = objective.loss(&graph.output, part, first);

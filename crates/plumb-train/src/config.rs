@@ -518,6 +518,15 @@ impl TrainConfig {
             .map_err(|e| TrainError::Config { file: "the run".into(), reason: e.to_string() })
     }
 
+    /// The type that the weights are loaded in: a model that learns itself begins without rounding.
+    #[must_use]
+    pub fn load_precision(&self) -> Option<Precision> {
+        match self.method {
+            MethodConfig::Full { .. } => self.precision.or(Some(Precision::F32)),
+            _ => self.precision,
+        }
+    }
+
     /// # Errors
     /// [`TrainError::Config`] with the field and what was expected.
     pub fn check(&self, file: &str) -> Result<()> {
@@ -577,7 +586,8 @@ impl TrainConfig {
                 && [d.weight, d.ranking, d.margin].iter().all(|v| v.is_finite() && *v >= 0.0))
         {
             return fail(
-                "loss.depth: pixels is a number from 1 to 64, weight, ranking and margin are numbers from 0".into(),
+                "loss.depth: pixels is a number from 1 to 64, weight, ranking and margin are numbers from 0"
+                    .into(),
             );
         }
         if let Some(m) = &self.loss.margin

@@ -24,7 +24,10 @@ pub fn messages(prepared: &Prepared) -> Vec<Message> {
     }
     for (i, (question, answer)) in prepared.turns.iter().enumerate() {
         out.push(Message::user(if i == 0 { prepared.images.len() } else { 0 }, question.clone()));
-        out.push(Message { role: Role::Assistant, content: vec![text(answer)] });
+        let begun = prepared.prefill.as_deref().filter(|_| i + 1 == prepared.turns.len());
+        // The template puts the space after `Assistant:` itself.
+        let said = begun.map_or_else(|| answer.clone(), |begun| format!("{} {answer}", begun.trim()));
+        out.push(Message { role: Role::Assistant, content: vec![text(&said)] });
     }
     out
 }

@@ -26,6 +26,8 @@ pub enum TrainError {
     Data(#[from] crate::data::DataError),
     #[error(transparent)]
     Checkpoint(#[from] crate::checkpoint::CheckpointError),
+    #[error("cannot read {file}: {source}")]
+    Read { file: String, source: std::io::Error },
     #[error("cannot write {file}: {source}")]
     Write { file: String, source: std::io::Error },
     #[error(transparent)]

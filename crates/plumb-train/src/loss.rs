@@ -67,17 +67,13 @@ pub(crate) struct Extra {
 }
 
 /// Rows of logits at once: a vocabulary of 49 280 in f32 is 50 MiB then.
-const ROWS_AT_ONCE: usize = 256;
+pub(crate) const ROWS_AT_ONCE: usize = 256;
 
 impl Objective<'_> {
     /// Cross entropy alone, over `labels` labels.
     #[must_use]
     pub fn cross_entropy(labels: usize) -> Self {
         Self { labels, teacher: None, margin: None, depth: None, features: None }
-    }
-
-    pub(crate) fn rows_at_once(&self) -> usize {
-        ROWS_AT_ONCE
     }
 
     pub(crate) fn taps(&self, block: usize) -> bool {
@@ -119,8 +115,7 @@ impl Objective<'_> {
                 };
                 let rows = ints(rows);
                 let wrong = ints(wrong).reshape([pairs, 1]);
-                let share =
-                    Tensor::<1>::from_data(TensorData::new(share, [pairs]), (&device, DType::F32));
+                let share = Tensor::<1>::from_data(TensorData::new(share, [pairs]), (&device, DType::F32));
                 let theirs = log_p.select(0, rows.clone()).gather(1, wrong).reshape([pairs]);
                 let short = nll.clone().select(0, rows) + theirs + margin.margin;
                 let count = margin.answers.max(1) as f64;

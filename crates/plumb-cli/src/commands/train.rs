@@ -11,7 +11,7 @@ use crate::train_options::Train;
 
 /// Without a terminal, a line this often.
 const PLAIN: Duration = Duration::from_secs(2);
-/// What a new step counts for in the smoothed loss and time.
+/// What a new step counts for in the smoothed loss.
 const NEW: f64 = 0.1;
 
 pub(crate) fn run(args: &Train) -> anyhow::Result<ExitCode> {
@@ -55,13 +55,12 @@ struct View {
     json: bool,
     terminal: bool,
     loss: Option<f64>,
-    seconds: Option<f64>,
     last: Option<Instant>,
 }
 
 impl View {
     fn new(json: bool) -> Self {
-        Self { json, terminal: std::io::stderr().is_terminal(), loss: None, seconds: None, last: None }
+        Self { json, terminal: std::io::stderr().is_terminal(), loss: None, last: None }
     }
 
     fn show(&mut self, kind: &EventKind, bars: &mut Bars) {
@@ -75,7 +74,9 @@ impl View {
                 bars.clear();
                 println!("{}", describe(plan));
             }
-            TrainEvent::Step { metrics, total, .. } => self.step(metrics, *total, bars),
+            TrainEvent::Step { metrics, total, eta_seconds } => {
+                self.step(metrics, *total, *eta_seconds, bars)
+            }
             TrainEvent::Eval(eval) => {
                 let loss = eval.loss.map_or_else(String::new, |l| format!("held-out loss {l:.4}, "));
                 let right = eval.accuracy.map_or_else(String::new, |a| format!("{:.1} % right, ", a * 100.0));
@@ -103,14 +104,11 @@ impl View {
         }
     }
 
-    fn step(&mut self, metrics: &StepMetrics, total: u64, bars: &mut Bars) {
-        let smooth = |old: Option<f64>, new: Option<f32>| match (old, new.map(f64::from)) {
+    fn step(&mut self, metrics: &StepMetrics, total: u64, left: f64, bars: &mut Bars) {
+        self.loss = match (self.loss, metrics.loss.map(f64::from)) {
             (Some(old), Some(new)) => Some(old + NEW * (new - old)),
             (old, new) => new.or(old),
         };
-        self.loss = smooth(self.loss, metrics.loss);
-        self.seconds = smooth(self.seconds, metrics.step_seconds);
-        let left = total.saturating_sub(metrics.step) as f64 * self.seconds.unwrap_or(0.0);
         let some = |value: Option<String>| value.unwrap_or_else(|| "—".into());
         let text = format!(
             "loss {} · lr {} · grad {} · {} tokens/s · {} · {} left",

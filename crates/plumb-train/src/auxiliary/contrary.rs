@@ -5,7 +5,6 @@
 
 use plumb_bench::sample::{letter, letter_index};
 use plumb_qa::{Answer, Kind, QaPair, Shape, Side, Templates, render_texts};
-
 use plumb_vlm::Processor;
 use plumb_vlm::chat::{Content, Role};
 

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use plumb_bench::PromptPreset;
 use plumb_image::RgbImage;
 use plumb_qa::dataset::Reasoning;
-use plumb_bench::PromptPreset;
 use plumb_qa::kind::Shape;
 use plumb_qa::{Mark, MarkError, QaPair};
 

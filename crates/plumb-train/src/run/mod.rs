@@ -1,26 +1,25 @@
 //! The life of a run: steps, evaluations, answers, checkpoints, resume.
 
+mod event;
+mod feed;
+mod look;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use plumb_nn::DropoutSeed;
-use plumb_vlm::{Prefix, Processor, SmolVlm};
-use serde::{Deserialize, Serialize};
+use plumb_vlm::{Processor, SmolVlm};
 use serde_json::Value;
 
 use crate::auxiliary::{Auxiliary, Hints};
-use crate::backprop;
 use crate::checkpoint::{
-    BestMetric, Checkpoint, CheckpointStore, EvalMetrics, LossScale, METRICS_FILE, MetricLine, MetricsLog,
-    RealFs, Retention, RngState, RunIdentity, SampleAnswer, StepMetrics, TrainState,
+    Checkpoint, CheckpointStore, LossScale, METRICS_FILE, MetricLine, MetricsLog, RealFs, Retention,
+    RngState, RunIdentity, StepMetrics, TrainState,
 };
 use crate::config::TrainConfig;
-use crate::data::{
-    self, BatchStream, Item, MixerOptions, OpenOptions, Pick, PrepareOptions, Prepared, Source, Split,
-    StreamState, Units, mask_report,
-};
-use crate::encode::{self, Encoded, FeatureCache, collate, messages};
+use crate::data::{BatchStream, StreamState, mask_report};
+use crate::encode::{self, Encoded, FeatureCache, collate};
 use crate::error::{Result, TrainError};
 use crate::estimate::{self, Estimate};
 use crate::host::FileDtype;
@@ -29,93 +28,13 @@ use crate::method;
 use crate::optimizer::Schedule;
 use crate::peft::AdapterConfig;
 
+pub use event::{Control, Finished, Plan, TrainEvent};
+use feed::Feed;
+
 /// The run's own description within its folder.
 pub const CONFIG_FILE: &str = "train.toml";
 /// The finished adapter, or the finished model in full fine-tuning.
 pub const RESULT_FOLDER: &str = "result";
-
-/// What a run says while it goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "kind")]
-pub enum TrainEvent {
-    /// Before the first step.
-    Plan(Box<Plan>),
-    /// After each step.
-    Step {
-        metrics: Box<StepMetrics>,
-        total: u64,
-        eta_seconds: f64,
-    },
-    Eval(Box<EvalMetrics>),
-    Answer(SampleAnswer),
-    Saved {
-        step: u64,
-        folder: PathBuf,
-        bytes: u64,
-    },
-    /// The run went on from a checkpoint.
-    Resumed {
-        step: u64,
-        skipped: Vec<String>,
-    },
-    Note {
-        text: String,
-    },
-}
-
-/// What is about to happen.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    pub steps: u64,
-    pub samples: u64,
-    pub held_out: u64,
-    /// Rows of the data that cannot be used.
-    pub refused: Vec<String>,
-    pub trainable: usize,
-    pub parameters: usize,
-    pub estimate: Estimate,
-    pub recompute: bool,
-    pub features_cached: bool,
-    /// A sample as it will be learned: `[[not learned]]`, `→learned←`.
-    pub masked: String,
-    /// Shares of tokens that the mixture aims at, by data set.
-    pub shares: Vec<f64>,
-}
-
-/// What the listener wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Control {
-    Go,
-    /// Save after this step and go on.
-    Save,
-    /// Save and end; the run can be taken up again.
-    Stop,
-}
-
-/// How a run ended.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Finished {
-    pub step: u64,
-    pub total: u64,
-    /// Whether all steps were done.
-    pub complete: bool,
-    pub loss: Option<f32>,
-    pub seconds: f64,
-    pub result: Option<PathBuf>,
-}
-
-/// The data of a run, opened and split.
-struct Data {
-    sources: Vec<Source>,
-    splits: Vec<Split>,
-    units: Vec<Units>,
-    mixing: MixerOptions,
-    prepare: PrepareOptions,
-    /// Token counts of samples once they are known.
-    lengths: Vec<Vec<u32>>,
-    /// The picture of each sample.
-    groups: Vec<Vec<u32>>,
-}
 
 /// A run in progress.
 pub struct Trainer {
@@ -123,7 +42,7 @@ pub struct Trainer {
     learner: Learner,
     processor: Processor,
     adapter: Option<AdapterConfig>,
-    data: Data,
+    data: Feed,
     stream: BatchStream,
     held_out: Vec<(usize, u32)>,
     store: CheckpointStore<RealFs>,
@@ -160,7 +79,7 @@ impl Trainer {
         resume: bool,
     ) -> Result<Self> {
         config.check("the run's configuration")?;
-        let data = Data::open(&config)?;
+        let data = Feed::open(&config)?;
         let adapter = config.method.adapter(model.config(), Some(&config.model));
         let learn = match &adapter {
             Some(adapter) => {
@@ -187,8 +106,11 @@ impl Trainer {
             .enumerate()
             .flat_map(|(source, split)| split.held_out.iter().map(move |&sample| (source, sample)))
             .collect();
-        let identity =
-            RunIdentity { config_hash: config_hash(&config)?, model_sha256, data_sha256: data.hash() };
+        let identity = RunIdentity {
+            config_hash: config_hash(&config)?,
+            model_sha256,
+            data_sha256: data.hash(&config)?,
+        };
         let out = config.out.clone();
         let write = |file: &Path| {
             let file = file.display().to_string();
@@ -344,7 +266,8 @@ impl Trainer {
             cache_bytes: self.config.cache_mib << 20,
             pictures: {
                 let all: u64 = self.data.sources.iter().map(|s| s.group_count() as u64).sum();
-                let shown = self.total * u64::from(self.config.accumulate) * self.config.batch.samples.max(1) as u64;
+                let shown =
+                    self.total * u64::from(self.config.accumulate) * self.config.batch.samples.max(1) as u64;
                 all.min(shown + self.config.evaluate.samples as u64)
             },
         };
@@ -364,16 +287,16 @@ impl Trainer {
         }
         self.started = Instant::now();
         let mut last = None;
-        let mut saved = self.state.step;
+        let first = self.state.step;
+        let mut saved = first;
         if self.state.step == 0 && !stop && self.config.evaluate.every > 0 {
             stop |= self.evaluate(listen).await? == Control::Stop;
         }
         while self.state.step < self.total && !stop {
-            let begun = Instant::now();
             let metrics = self.step().await?;
             last = metrics.loss;
-            let left = (self.total - self.state.step) as f64;
-            let eta = begun.elapsed().as_secs_f64() * left;
+            let done = (self.state.step - first).max(1) as f64;
+            let eta = self.started.elapsed().as_secs_f64() / done * (self.total - self.state.step) as f64;
             self.log.append(&MetricLine::Step(metrics.clone()))?;
             let event = TrainEvent::Step { metrics: Box::new(metrics), total: self.total, eta_seconds: eta };
             let control = listen(event);
@@ -535,117 +458,6 @@ impl Trainer {
         self.state.loss_scale = Some(LossScale { scale: scale as f32, good_steps: good });
     }
 
-    async fn evaluate(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<Control> {
-        let begun = Instant::now();
-        let chosen: Vec<(usize, u32)> = spread(&self.held_out, self.config.evaluate.samples);
-        if chosen.is_empty() {
-            return Ok(Control::Go);
-        }
-        let (mut nll, mut labels, mut right) = (0.0, 0usize, 0u64);
-        // Right and asked, by data set.
-        let mut by_source = vec![(0u64, 0u64); self.data.sources.len()];
-        for group in chosen.chunks(self.config.batch.samples.max(1)) {
-            let mut samples = Vec::with_capacity(group.len());
-            for (source, sample) in group {
-                let prepared = self.data.plain(*source, *sample)?;
-                samples.push(encode::encode(&self.processor, &prepared)?);
-            }
-            let batch = collate(self.learner.model(), &self.processor, samples, self.cache.as_mut());
-            let found = backprop::evaluate(self.learner.model(), &batch).await?;
-            let mut correct = vec![true; batch.ids.len()];
-            for (target, (loss, hit)) in batch.targets.iter().zip(found) {
-                nll += f64::from(loss);
-                labels += 1;
-                correct[target.sample] &= hit;
-            }
-            right += correct.iter().filter(|c| **c).count() as u64;
-            for ((source, _), correct) in group.iter().zip(correct) {
-                by_source[*source].0 += u64::from(correct);
-                by_source[*source].1 += 1;
-            }
-        }
-        let loss = nll / labels.max(1) as f64;
-        let samples = chosen.len() as u64;
-        let best = self.state.best.as_ref().is_none_or(|b| loss < b.value);
-        if best && loss.is_finite() {
-            self.state.best = Some(BestMetric {
-                name: "held-out loss".into(),
-                value: loss,
-                step: self.state.step,
-                higher_is_better: false,
-            });
-            self.state.evals_without_gain = 0;
-        } else {
-            self.state.evals_without_gain += 1;
-        }
-        let metrics = EvalMetrics {
-            step: self.state.step,
-            loss: Some(loss as f32),
-            accuracy: Some(right as f32 / samples.max(1) as f32),
-            samples,
-            seconds: Some(begun.elapsed().as_secs_f32()),
-            best,
-            extra: by_source
-                .iter()
-                .enumerate()
-                .filter(|(_, (_, asked))| *asked > 0 && by_source.len() > 1)
-                .map(|(i, (right, asked))| {
-                    (format!("accuracy of data set {}", i + 1), Value::from(*right as f64 / *asked as f64))
-                })
-                .collect(),
-        };
-        self.log.append(&MetricLine::Eval(metrics.clone()))?;
-        let mut control = listen(TrainEvent::Eval(Box::new(metrics)));
-        for (source, sample) in spread(&self.held_out, self.config.evaluate.answers) {
-            let answer = self.answer(source, sample).await?;
-            self.log.append(&MetricLine::Sample(answer.clone()))?;
-            if listen(TrainEvent::Answer(answer)) == Control::Stop {
-                control = Control::Stop;
-            }
-        }
-        Ok(control)
-    }
-
-    /// What the model says now to the last question of a held-out sample.
-    async fn answer(&self, source: usize, sample: u32) -> Result<SampleAnswer> {
-        /// More than any answer of these data has.
-        const MOST_TOKENS: usize = 48;
-        let prepared = self.data.plain(source, sample)?;
-        let mut dialogue = messages(&prepared);
-        dialogue.pop();
-        let prompt = self.processor.prompt(&dialogue, &prepared.images, prepared.prefill.as_deref())?;
-        let model = self.learner.model();
-        let frames: usize = prompt.images.iter().map(|t| t.frames.len()).sum();
-        let side = prompt.images.first().and_then(|t| t.frames.first()).map_or(0, |f| f.width() as usize);
-        let features = (frames > 0).then(|| {
-            let pixels: Vec<f32> =
-                prompt.images.iter().flat_map(|t| self.processor.images().normalise(t)).collect();
-            backprop::image_features(model, &pixels, frames, side, side)
-        });
-        let embeddings = model.embed(&prompt.ids, features.as_ref())?;
-        let mut prefix = Prefix::new(model, embeddings, MOST_TOKENS).await?;
-        let mut continuation = prefix.continuation(model);
-        let mut said = Vec::new();
-        while said.len() < MOST_TOKENS {
-            let token = plumb_vlm::generate::argmax(continuation.logits());
-            if self.processor.stop_ids().contains(&token) || token == self.processor.image_token_id() {
-                break;
-            }
-            said.push(token);
-            continuation.push(token).await?;
-        }
-        let answer = self.processor.decode(&said, true)?.trim().to_owned();
-        let (question, expected) = prepared.turns.last().cloned().unwrap_or_default();
-        Ok(SampleAnswer {
-            step: self.state.step,
-            sample: prepared.id,
-            question,
-            correct: Some(answer == expected.trim()),
-            expected,
-            answer,
-        })
-    }
-
     async fn save(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<Control> {
         let weights = self.learner.weights().await?;
         let (optimizer, steps) = self.learner.moments().await?;
@@ -680,7 +492,13 @@ impl Trainer {
             }
             None => {
                 let weights = self.learner.weights().await?;
-                crate::full::write(Path::new(&self.config.model), &folder, &weights, self.config.save_as, &run)?;
+                crate::full::write(
+                    Path::new(&self.config.model),
+                    &folder,
+                    &weights,
+                    self.config.save_as,
+                    &run,
+                )?;
             }
         }
         Ok(folder)
@@ -696,12 +514,6 @@ impl Trainer {
     pub fn learner(&mut self) -> &mut Learner {
         &mut self.learner
     }
-}
-
-/// Up to `n` of a list, spread over it.
-fn spread<T: Copy>(list: &[T], n: usize) -> Vec<T> {
-    let n = n.min(list.len());
-    (0..n).filter_map(|i| list.get(i * list.len() / n.max(1)).copied()).collect()
 }
 
 fn config_hash(config: &TrainConfig) -> Result<String> {
@@ -751,133 +563,4 @@ async fn load_teacher(
         });
     }
     Ok(Some(SmolVlm::load(&mut files, student.device(), config.precision).await?))
-}
-
-impl Data {
-    fn open(config: &TrainConfig) -> Result<Self> {
-        let mut sources = Vec::new();
-        for data in &config.data {
-            let options = OpenOptions {
-                prompt: data.prompt,
-                letters: data.letters,
-                as_benchmark: data.as_benchmark,
-                kinds: data.kinds.clone(),
-                image_root: data.images.clone(),
-                ..OpenOptions::default()
-            };
-            sources.push(Source::open(&data.path, options)?);
-        }
-        let refs: Vec<&Source> = sources.iter().collect();
-        let fraction = if config.evaluate.every > 0 { config.evaluate.held_out } else { 0.0 };
-        let splits = data::split(&refs, config.seed, fraction)?;
-        let units = sources
-            .iter()
-            .zip(&splits)
-            .map(|(source, split)| Units::new(source, &split.train, config.questions_per_image, config.seed))
-            .collect();
-        let spatial: Vec<bool> = config.data.iter().map(|d| d.spatial).collect();
-        let mixing = if spatial.contains(&true)
-            && config.data.iter().all(|d| d.weight == 1.0)
-            && spatial.contains(&false)
-        {
-            MixerOptions::spatial_vlm(config.seed, &spatial)
-        } else {
-            MixerOptions { seed: config.seed, weights: config.data.iter().map(|d| d.weight).collect() }
-        };
-        let a = &config.augment;
-        let prepare = PrepareOptions {
-            seed: config.seed,
-            flip: a.flip,
-            crop: data::CropOptions { probability: a.crop, ..data::CropOptions::default() },
-            noise: data::Noise { sigma_m: a.noise_m, log_sigma: a.noise_log, per_epoch: a.noise_per_epoch },
-            ..PrepareOptions::default()
-        };
-        prepare.check()?;
-        let lengths = sources.iter().map(|s| vec![0; s.len()]).collect();
-        let groups = sources.iter().map(|s| s.groups().collect()).collect();
-        Ok(Self { sources, splits, units, mixing, prepare, lengths, groups })
-    }
-
-    fn steps(&self, config: &TrainConfig) -> u64 {
-        if let Some(steps) = config.steps {
-            return steps;
-        }
-        let samples = self.splits.first().map_or(0, |s| s.train.len()) as f64;
-        let per_step = (config.batch.samples.max(1) as f64) * f64::from(config.accumulate);
-        ((samples * config.epochs / per_step).ceil() as u64).max(1)
-    }
-
-    fn prepared(&self, source: usize, sample: u32, epoch: u64) -> Result<Prepared> {
-        let from = &self.sources[source];
-        Ok(data::prepare(from, &from.sample(sample as usize)?, &self.prepare, epoch)?)
-    }
-
-    /// Without augmentation.
-    fn plain(&self, source: usize, sample: u32) -> Result<Prepared> {
-        let from = &self.sources[source];
-        Ok(data::prepare(from, &from.sample(sample as usize)?, &PrepareOptions::default(), 0)?)
-    }
-
-    /// The samples of a unit with their lengths; samples that cannot be used are left out, every time alike.
-    fn expand(&mut self, processor: &Processor, pick: &Pick) -> data::Result<Vec<Item>> {
-        let Self { sources, units, lengths, groups, .. } = self;
-        let Some(source) = sources.get(pick.source) else { return Ok(Vec::new()) };
-        let unit = usize::try_from(pick.unit).unwrap_or(usize::MAX);
-        let samples: Vec<u32> = units[pick.source].get(unit).to_vec();
-        let mut out = Vec::with_capacity(samples.len());
-        for sample in samples {
-            let known = &mut lengths[pick.source][sample as usize];
-            if *known == 0 {
-                *known = match text_length(processor, source, sample) {
-                    Ok(tokens) => tokens.max(1),
-                    Err(error) => {
-                        tracing::warn!("{}, sample {sample}: {error}; it is left out", source.name());
-                        u32::MAX
-                    }
-                };
-            }
-            if *known != u32::MAX {
-                out.push(Item {
-                    source: pick.source,
-                    sample,
-                    epoch: pick.epoch,
-                    tokens: *known,
-                    group: groups[pick.source].get(sample as usize).copied().unwrap_or(0),
-                });
-            }
-        }
-        Ok(out)
-    }
-
-    fn hash(&self) -> String {
-        use sha2::{Digest as _, Sha256};
-        let mut hash = Sha256::new();
-        for source in &self.sources {
-            hash.update(source.name().as_bytes());
-            hash.update((source.len() as u64).to_le_bytes());
-            for index in (0..source.len()).step_by((source.len() / 997).max(1)) {
-                hash.update(source.size_hint(index).to_le_bytes());
-            }
-        }
-        hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
-    }
-}
-
-/// Tokens of a sample: those of its text, and of one frame for each picture (the count with tiles depends on the
-/// picture's size and is left to the batch).
-fn text_length(processor: &Processor, source: &Source, sample: u32) -> Result<u32> {
-    let sample = source.sample(sample as usize)?;
-    let prepared = Prepared {
-        id: sample.id.clone(),
-        images: Vec::new(),
-        system: sample.system.clone(),
-        turns: sample.turns.clone(),
-        prefill: sample.prefill.clone(),
-        pair: None,
-        scene: None,
-        changes: data::Changes::default(),
-    };
-    let (ids, _) = processor.dialogue_ids(&messages(&prepared), &[])?;
-    let pictures = sample.images.len() * (processor.tokens_per_frame() + 3);
-    Ok(u32::try_from(ids.len() + pictures).unwrap_or(u32::MAX - 1))
 }
