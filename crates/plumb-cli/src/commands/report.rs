@@ -108,7 +108,7 @@ pub(crate) fn run(args: &Report) -> anyhow::Result<ExitCode> {
         let blind: Vec<Value> = sights.iter().map(Sight::json).collect();
         match (&difference, runs.as_slice()) {
             (Some(d), [a, b]) => {
-                print_json(&json!({ "a": a.json(), "b": b.json(), "comparison": d, "blind": blind }))?
+                print_json(&json!({ "a": a.json(), "b": b.json(), "comparison": d, "blind": blind }))?;
             }
             _ => runs.iter().try_for_each(|r| {
                 let mut value = r.json();

@@ -75,7 +75,7 @@ impl View {
                 println!("{}", describe(plan));
             }
             TrainEvent::Step { metrics, total, eta_seconds } => {
-                self.step(metrics, *total, *eta_seconds, bars)
+                self.step(metrics, *total, *eta_seconds, bars);
             }
             TrainEvent::Eval(eval) => {
                 let loss = eval.loss.map_or_else(String::new, |l| format!("held-out loss {l:.4}, "));

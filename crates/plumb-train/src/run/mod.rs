@@ -341,7 +341,7 @@ impl Trainer {
         for item in &batch.items {
             let from = &data.sources[item.source];
             let sample = from.sample(item.sample as usize)?;
-            let prepared = data::prepare(from, &sample, &data.prepare, item.epoch)?;
+            let prepared = crate::data::prepare(from, &sample, &data.prepare, item.epoch)?;
             let encoded = encode::encode(processor, &prepared)?;
             hints.push(auxiliary.hints(processor, item.source, &sample, &prepared, &encoded)?);
             samples.push(encoded);
