@@ -239,3 +239,52 @@ fn gpu_learns_what_the_cpu_learns() {
         assert!(off < 1e-3 * size, "{name}: {}", off / size);
     }
 }
+
+/// Answers are tokenised apart from the prompt, as they are when the model speaks; with the real tokenizer that gives the
+/// tokens of the whole text.
+#[test]
+fn dialogues_have_the_tokens_of_their_text() {
+    let Some(folder) = plumb_tests::test_data("smolvlm2-500m-video") else { return };
+    let files = ModelFiles::side_files(&folder).unwrap();
+    let config = ModelConfig::from_json(files.require("config.json").unwrap()).unwrap();
+    let processor = Processor::load(&files, &config, None).unwrap();
+    use plumb_vlm::chat::{Content, Message, Role};
+    let text = |text: &str| vec![Content::Text { text: text.into() }];
+    let answers = ["A", "(A)", "It is 1.5 meters.", "About 3 feet 2 inches, I'd say", "left"];
+    for (i, answer) in answers.iter().enumerate() {
+        let messages = [
+            Message { role: Role::System, content: text("Be brief.") },
+            Message::user(1, format!("How far is {i}?")),
+            Message { role: Role::Assistant, content: text(answer) },
+            Message::user(0, "And now?"),
+            Message { role: Role::Assistant, content: text("No.") },
+        ];
+        let image = plumb_image::RgbImage::filled(40, 30, [9, 9, 9]).unwrap();
+        let dialogue = processor.dialogue(&messages[i % 2..], &[image]).unwrap();
+        let whole = processor.decode(&dialogue.ids, false).unwrap();
+        assert_eq!(processor.encode(&whole).unwrap(), dialogue.ids);
+        let said: Vec<u32> =
+            dialogue.ids.iter().zip(&dialogue.answer).filter(|(_, a)| **a).map(|(id, _)| *id).collect();
+        let said = processor.decode(&said, false).unwrap();
+        assert_eq!(said, format!(" {answer}<end_of_utterance> No.<end_of_utterance>"));
+    }
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_with_the_samples_and_spoils_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path(), "run", "kind = \"full\"\nparts = [\"text\", \"head\"]", "");
+    config.checkpoint.every = 1;
+    config.optimizer.lr = 1e32;
+    config.optimizer.warmup = 0.0;
+    let mut first = trainer(&config, &Device::flex(), false);
+    let error = block_on(first.run(&mut |_| Control::Go)).unwrap_err().to_string();
+    assert!(error.contains("not a number") || error.contains("not finite"), "{error}");
+    if error.contains("not a number") {
+        assert!(error.contains("train.jsonl:"), "the samples are named: {error}");
+    }
+    drop(first);
+    // What was saved is whole.
+    let again = trainer(&config, &Device::flex(), true);
+    drop(again);
+}

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use plumb_bench::PromptPreset;
+use plumb_engine::demo;
 use plumb_engine::{DeviceChoice, ImageMode, ModelRequest, Scoring};
 use plumb_nn::Precision;
 
@@ -13,8 +14,11 @@ use crate::train_options::Train;
 
 /// Spatial reasoning with small vision-language models: ask, evaluate, lift, synthesise.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, args_conflicts_with_subcommands = true)]
 pub(crate) struct Args {
+    /// Without a command: what the tour of the demo pack finds, as JSON, one object per line
+    #[arg(long)]
+    pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }
@@ -52,9 +56,9 @@ pub(crate) enum Command {
 /// A model and how to run it.
 #[derive(clap::Args)]
 pub(crate) struct Model {
-    /// A folder in Hugging Face layout, or a hub id such as HuggingFaceTB/SmolVLM2-500M-Video-Instruct[@revision]
-    #[arg(long, value_name = "FOLDER|ID")]
-    model: String,
+    /// A folder in Hugging Face layout, a hub id such as HuggingFaceTB/SmolVLM2-500M-Video-Instruct[@revision], or demo
+    #[arg(long, value_name = "FOLDER|ID|demo", required = true)]
+    model: Option<String>,
     /// auto, cpu, gpu or gpu:N (see `plumbline doctor`)
     #[arg(long, default_value_t, value_name = "DEVICE")]
     device: DeviceChoice,
@@ -64,15 +68,21 @@ pub(crate) struct Model {
     /// Working size of images in pixels; the side of one tile (512, or 384 for 2.2B) gives one frame and is fastest
     #[arg(long, value_name = "PIXELS")]
     longest_edge: Option<u32>,
-    /// An adapter on top of the model: its folder, or that of the training run that made it
-    #[arg(long, value_name = "FOLDER")]
+    /// An adapter on top of the model: its folder, or that of the training run that made it, or demo
+    #[arg(long, value_name = "FOLDER|demo")]
     adapter: Option<PathBuf>,
 }
 
 impl Model {
+    /// Whether a model was named.
+    pub(crate) const fn is_named(&self) -> bool {
+        self.model.is_some()
+    }
+
     pub(crate) fn request(self) -> ModelRequest {
         ModelRequest {
-            model: self.model,
+            // Required, but where the demo's is meant.
+            model: self.model.unwrap_or_else(|| demo::NAME.to_owned()),
             device: self.device,
             precision: self.dtype.map(Into::into),
             longest_edge: self.longest_edge,
@@ -135,14 +145,15 @@ pub(crate) struct Ask {
 }
 
 #[derive(clap::Args)]
+#[command(mut_arg("model", |arg| arg.required(false)))]
 pub(crate) struct Eval {
-    /// The benchmark: a parquet or jsonl file, or a folder of them
+    /// The benchmark: a parquet or jsonl file, or a folder of them; demo is the demo pack's, asked with images and without
     pub(crate) bench: PathBuf,
     #[command(flatten)]
     pub(crate) model: Model,
-    /// The run's folder; a run that is there is resumed
+    /// The run's folder; a run that is there is resumed. For demo a new one by default
     #[arg(long)]
-    pub(crate) out: PathBuf,
+    pub(crate) out: Option<PathBuf>,
     /// The first N rows only
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,

@@ -203,6 +203,12 @@ pub(crate) struct Synth {
     /// A folder of templates instead of the program's own (see docs/templates.md)
     #[arg(long)]
     pub(crate) templates: Option<PathBuf>,
+    /// Pictures of benchmark rows as JPEG of this quality instead of PNG
+    #[arg(long, value_name = "QUALITY", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) jpeg: Option<u8>,
+    /// Ask which of two is closer only where the distances differ by this factor, for easier questions (at least 1.15)
+    #[arg(long, value_name = "RATIO")]
+    pub(crate) distance_ratio: Option<f64>,
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -241,6 +247,8 @@ impl Synth {
             text: !self.no_text,
             balance: !self.no_balance,
             templates: self.templates.clone(),
+            jpeg: self.jpeg,
+            distance_ratio: self.distance_ratio,
         }
     }
 }

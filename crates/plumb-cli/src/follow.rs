@@ -1,13 +1,13 @@
 //! Follows a job: progress bars on the terminal, or events as JSON lines; Ctrl-C stops the job at its next step.
 
 use std::io::Write as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use plumb_engine::{Engine, Event, EventKind, Outcome, Request};
+use plumb_engine::{Engine, Event, EventKind, JobId, Outcome, Request};
 use serde::Serialize;
 
 /// How a job is shown.
@@ -35,20 +35,9 @@ pub(crate) fn run_with(
     let (engine, events) = Engine::start()?;
     let job = engine.submit(request)?;
     let engine = Arc::new(engine);
-    let stops = Arc::new(AtomicUsize::new(0));
-    {
-        let (engine, stops) = (Arc::downgrade(&engine), stops.clone());
-        ctrlc::set_handler(move || {
-            if stops.fetch_add(1, Ordering::Relaxed) > 0 {
-                // Asked twice: at once. A run survives that as well.
-                std::process::exit(i32::from(crate::INTERRUPTED));
-            }
-            if let Some(engine) = engine.upgrade() {
-                engine.cancel(job);
-            }
-            eprintln!("\nstopping after this step (Ctrl-C again: at once)");
-        })
-        .context("cannot listen for Ctrl-C")?;
+    listen()?;
+    if let Ok(mut running) = RUNNING.lock() {
+        *running = Some((Arc::downgrade(&engine), job));
     }
     let mut bars = Bars::new(show);
     for Event { kind, .. } in &events {
@@ -89,6 +78,32 @@ pub(crate) fn run_with(
         }
     }
     bail!("the engine ended without an answer; run with PLUMBLINE_LOG=debug and report what it prints")
+}
+
+/// The job that Ctrl-C stops.
+static RUNNING: Mutex<Option<(Weak<Engine>, JobId)>> = Mutex::new(None);
+
+/// Makes Ctrl-C stop the running job. The system lets a process say so once, and one command may run several jobs.
+fn listen() -> anyhow::Result<()> {
+    static LISTENING: OnceLock<Result<(), String>> = OnceLock::new();
+    let set = || {
+        let stops = AtomicUsize::new(0);
+        ctrlc::set_handler(move || {
+            if stops.fetch_add(1, Ordering::Relaxed) > 0 {
+                // Asked twice: at once. A run survives that as well.
+                std::process::exit(i32::from(crate::INTERRUPTED));
+            }
+            let running = RUNNING.lock().ok().and_then(|running| running.clone());
+            if let Some((engine, job)) = running
+                && let Some(engine) = engine.upgrade()
+            {
+                engine.cancel(job);
+            }
+            eprintln!("\nstopping after this step (Ctrl-C again: at once)");
+        })
+        .map_err(|error| error.to_string())
+    };
+    LISTENING.get_or_init(set).clone().map_err(|error| anyhow!("cannot listen for Ctrl-C: {error}"))
 }
 
 /// One line of JSON on standard output.

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         )
         .init();
     let result = match args.command {
-        None => commands::doctor::welcome(),
+        None => commands::tour::run(args.json),
         Some(Command::Ask(a)) => commands::ask::run(a),
         Some(Command::Eval(a)) => commands::eval::run(a),
         Some(Command::Report(a)) => commands::report::run(&a),

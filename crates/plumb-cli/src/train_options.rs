@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use plumb_engine::DeviceChoice;
+use plumb_engine::{DeviceChoice, demo};
 use plumb_train::config::{DataConfig, MethodConfig, ModelPart, Targets, TrainConfig, Variant};
 use plumb_train::run::CONFIG_FILE;
 
@@ -15,8 +15,8 @@ pub(crate) struct Train {
     /// A run's description in TOML (docs/training.md); flags stand above it
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// A folder in Hugging Face layout, or a hub id
-    #[arg(long, value_name = "FOLDER|ID")]
+    /// A folder in Hugging Face layout, a hub id, or demo
+    #[arg(long, value_name = "FOLDER|ID|demo")]
     model: Option<String>,
     /// A data set (plumb-qa Parquet or JSONL, CV-Bench, LLaVA JSON, messages JSONL) and its share of the tokens; may be repeated
     #[arg(long, value_name = "FILE[:WEIGHT]", value_parser = data)]
@@ -201,7 +201,7 @@ impl Train {
             }
         }
         // The run describes itself to whoever goes on with it, from whatever folder.
-        if Path::new(&config.model).is_dir() {
+        if config.model != demo::NAME && Path::new(&config.model).is_dir() {
             config.model = absolute(Path::new(&config.model))?.display().to_string();
         }
         config.out = absolute(&config.out)?;

@@ -25,6 +25,8 @@ pub enum EngineError {
     )]
     Panicked,
     #[error(transparent)]
+    Demo(#[from] crate::demo::DemoError),
+    #[error(transparent)]
     Model(#[from] plumb_vlm::VlmError),
     #[error(transparent)]
     Bench(#[from] plumb_bench::BenchError),

@@ -7,6 +7,7 @@ mod ask;
 pub mod bench;
 mod bench_train;
 mod data;
+pub mod demo;
 pub mod device;
 pub mod error;
 pub mod eval;
@@ -18,6 +19,7 @@ pub mod session;
 mod trace;
 mod train;
 
+pub use demo::{DemoError, Pack};
 pub use device::{Adapter, DeviceChoice};
 pub use error::{EngineError, Result};
 pub use eval::RunManifest;

@@ -13,6 +13,7 @@ use plumb_train::run::{CONFIG_FILE, RESULT_FOLDER};
 use plumb_vlm::chat::Message;
 use plumb_vlm::{ModelFiles, Prefix, Processor, Prompt, SmolVlm};
 
+use crate::demo::{self, Pack};
 use crate::device::{self, OpenDevice};
 use crate::error::{EngineError, Result};
 use crate::fingerprint::{Fingerprint, hash_adapter, hash_model};
@@ -171,8 +172,11 @@ impl Session {
     }
 }
 
-/// The folder of `model`; a hub id that is not here yet is downloaded, its licence noted first.
+/// The folder of `model`, the demo pack's for its name; a hub id that is not here yet is downloaded, its licence noted first.
 pub(crate) fn obtain(model: &str, reporter: &Reporter) -> Result<PathBuf> {
+    if model == demo::NAME {
+        return Ok(Pack::find()?.model()?);
+    }
     let reference = ModelRef::parse(model)?;
     let hub = Hub::from_env()?;
     let cancel = Cancel::default();
@@ -202,6 +206,13 @@ pub(crate) fn obtain(model: &str, reporter: &Reporter) -> Result<PathBuf> {
 /// The adapter in `folder`, or the one that the run in `folder` made, and where it lies.
 fn read_adapter(folder: &Path) -> Result<(PathBuf, Adapter)> {
     const CONFIG: &str = "adapter_config.json";
+    let demo;
+    let folder = if folder == Path::new(demo::NAME) {
+        demo = Pack::find()?.adapter()?;
+        &demo
+    } else {
+        folder
+    };
     let result = folder.join(RESULT_FOLDER);
     let place = if !folder.join(CONFIG).exists() && result.is_dir() { result } else { folder.to_path_buf() };
     if !place.join(CONFIG).exists() && place.join(CONFIG_FILE).exists() {

@@ -7,8 +7,9 @@ use plumb_qa::balance::BlindReport;
 use plumb_qa::dataset::{
     CvBenchRow, DatasetMeta, DatasetWriter, Format, ToCvBench, WriterOptions, Written, open_writer,
 };
+use plumb_qa::gates::Gates;
 use plumb_qa::generate::{GenerateOptions, GenerateReport, Generator, Prior};
-use plumb_qa::{Kind, LengthStyle, Locale, QaError, QaPair, ReferenceMode, Templates, to_cvbench};
+use plumb_qa::{Kind, LengthStyle, Locale, QaError, QaPair, ReferenceMode, Templates, cvbench_row, draw_marks, to_cvbench};
 use plumb_scene::Scene;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,12 @@ pub struct SynthJob {
     pub balance: bool,
     /// A folder of templates instead of the program's own.
     pub templates: Option<PathBuf>,
+    /// Pictures of benchmark rows as JPEG of this quality (1 to 100) instead of PNG.
+    #[serde(default)]
+    pub jpeg: Option<u8>,
+    /// The least ratio of two distances that a question compares; the gates' own where there is none.
+    #[serde(default)]
+    pub distance_ratio: Option<f64>,
 }
 
 impl Default for SynthJob {
@@ -53,6 +60,8 @@ impl Default for SynthJob {
             text: true,
             balance: true,
             templates: None,
+            jpeg: None,
+            distance_ratio: None,
         }
     }
 }
@@ -110,7 +119,7 @@ pub fn synth(job: &SynthJob, monitor: &dyn Monitor) -> Result<SynthReport> {
         text: job.text,
     };
     let writer_options =
-        WriterOptions { cv_bench: Some(cv_bench(folder.clone())), ..WriterOptions::default() };
+        WriterOptions { cv_bench: Some(cv_bench(folder.clone(), job.jpeg)), ..WriterOptions::default() };
     let mut writer = open_writer(&job.out, format, &meta, writer_options)?;
     let mut total = Totals::default();
     for (number, batch) in paths.chunks(BATCH).enumerate() {
@@ -170,12 +179,18 @@ fn options(job: &SynthJob, format: Format) -> GenerateOptions {
     if format == Format::CvBench {
         kinds.retain(|kind| kind.shape() == plumb_qa::Shape::MultipleChoice);
     }
+    let mut gates = Gates::default();
+    // Below the gates' own, answers would no longer be certain.
+    if let Some(ratio) = job.distance_ratio.filter(|ratio| ratio.is_finite()) {
+        gates.distance_ratio = gates.distance_ratio.max(ratio);
+    }
     GenerateOptions {
         seed: job.seed,
         per_image: job.per_image,
         kinds,
         mode: job.references,
         lengths: LengthStyle { locale: job.locale, ..LengthStyle::default() },
+        gates,
         ..GenerateOptions::default()
     }
 }
@@ -184,6 +199,7 @@ fn options(job: &SynthJob, format: Format) -> GenerateOptions {
 fn describe(job: &SynthJob) -> serde_json::Value {
     serde_json::json!({
         "per_image": job.per_image,
+        "distance_ratio": job.distance_ratio,
         "kinds": job.kinds,
         "references": job.references,
         "locale": job.locale,
@@ -293,7 +309,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Draws the marks of multiple-choice pairs on their image. The last image is kept: its pairs come one after the other.
-fn cv_bench(folder: PathBuf) -> ToCvBench {
+fn cv_bench(folder: PathBuf, jpeg: Option<u8>) -> ToCvBench {
     let mut last: Option<(String, RgbImage)> = None;
     Box::new(move |scene, image, pair| {
         if pair.question.kind.shape() != plumb_qa::Shape::MultipleChoice {
@@ -306,8 +322,15 @@ fn cv_bench(folder: PathBuf) -> ToCvBench {
             last = Some((image.to_owned(), read));
         }
         let Some((_, picture)) = &last else { return Ok(None) };
-        let (sample, bytes) =
-            to_cvbench(pair, scene, picture, 0).map_err(|error| failed(error.to_string()))?;
+        let row = || match jpeg {
+            None => to_cvbench(pair, scene, picture, 0),
+            Some(quality) => {
+                let (mut sample, marks) = cvbench_row(pair, scene, 0)?;
+                sample.filename = sample.filename.replace(".png", ".jpg");
+                Ok((sample, plumb_image::encode_jpeg(&draw_marks(picture, &marks)?, quality)?))
+            }
+        };
+        let (sample, bytes) = row().map_err(|error| failed(error.to_string()))?;
         let path = sample.filename.clone();
         Ok(Some(CvBenchRow { sample, image: bytes.into(), path }))
     })

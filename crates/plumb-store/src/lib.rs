@@ -5,4 +5,5 @@
 
 pub mod durable;
 pub mod hub;
+pub mod places;
 pub mod runs;

@@ -105,7 +105,12 @@ fn get(id: &str, json: bool) -> anyhow::Result<ExitCode> {
 fn verify(model: &str, json: bool) -> anyhow::Result<ExitCode> {
     let hub = Hub::from_env()?;
     let (bar, cancel) = watched(json)?;
-    let report = hub.verify(&ModelRef::parse(model)?, &mut |p| show(&bar, p), &cancel)?;
+    let model = if model == demo::NAME {
+        ModelRef::Local(plumb_engine::Pack::find()?.model()?)
+    } else {
+        ModelRef::parse(model)?
+    };
+    let report = hub.verify(&model, &mut |p| show(&bar, p), &cancel)?;
     bar.finish_and_clear();
     if json {
         print_json(&report)?;
