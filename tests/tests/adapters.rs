@@ -1,5 +1,7 @@
 //! Adapters that PEFT and AdapterHub wrote: read, attached, merged, with the logits that the libraries compute.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be read fails the test")]
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;

@@ -1,5 +1,7 @@
 //! Gradients, optimiser steps and trajectories of every method against torch with peft and adapters.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be read fails the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 

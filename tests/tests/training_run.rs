@@ -1,6 +1,8 @@
 //! Runs as a person has them: every method learns a handful of samples by heart, frozen weights stay as they were, a
 //! run that was cut off ends as one that was not, and a GPU learns what the CPU learns.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that cannot be read fails the test")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

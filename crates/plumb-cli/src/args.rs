@@ -189,7 +189,7 @@ impl From<Score> for Scoring {
     }
 }
 
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Image {
     Full,
     Blind,

@@ -52,10 +52,7 @@ impl Pack {
         Self::find_in(std::env::var_os(VARIABLE).map(PathBuf::from), places.into_iter().flatten())
     }
 
-    fn find_in(
-        named: Option<PathBuf>,
-        mut places: impl Iterator<Item = PathBuf>,
-    ) -> Result<Self, DemoError> {
+    fn find_in(named: Option<PathBuf>, mut places: impl Iterator<Item = PathBuf>) -> Result<Self, DemoError> {
         if let Some(place) = named.filter(|place| !place.as_os_str().is_empty()) {
             return Self::at(&place).ok_or(DemoError::NotAPack { place });
         }

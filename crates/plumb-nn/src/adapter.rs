@@ -28,6 +28,10 @@ pub trait Parameters {
 }
 
 /// What is attached to one linear layer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few of them, seldom moved; a box would be one more hop in every pass"
+)]
 #[derive(Debug, Clone)]
 pub enum LinearAdapter {
     Lora(Lora),

@@ -8,6 +8,10 @@ use crate::ops;
 use crate::weights::{Scope, WeightError};
 
 /// The weight of a linear layer.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few of them, seldom moved; a box would be one more hop in every pass"
+)]
 #[derive(Debug, Clone)]
 enum Weight {
     /// All parts below one another: one product for all. Frozen.

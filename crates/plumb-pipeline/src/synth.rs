@@ -9,7 +9,9 @@ use plumb_qa::dataset::{
 };
 use plumb_qa::gates::Gates;
 use plumb_qa::generate::{GenerateOptions, GenerateReport, Generator, Prior};
-use plumb_qa::{Kind, LengthStyle, Locale, QaError, QaPair, ReferenceMode, Templates, cvbench_row, draw_marks, to_cvbench};
+use plumb_qa::{
+    Kind, LengthStyle, Locale, QaError, QaPair, ReferenceMode, Templates, cvbench_row, draw_marks, to_cvbench,
+};
 use plumb_scene::Scene;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -250,6 +250,10 @@ pub struct Pass {
     pub objective: Tensor<1>,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few of them, seldom moved; a box would be one more hop in every pass"
+)]
 enum Held {
     Input(Tensor<2>),
     Graph(Recorded),

@@ -3,6 +3,10 @@
 use burn::tensor::Tensor;
 
 /// The images of a batch, each once, however many dialogues show it.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few of them, seldom moved; a box would be one more hop in every pass"
+)]
 pub enum Frames {
     /// No image.
     None,
@@ -19,6 +23,9 @@ pub struct Target {
     pub position: usize,
     pub token: u32,
 }
+
+/// One dialogue: its tokens, which of them are learned, and where its image tokens stand with the feature row of each.
+pub type DialogueRows = (Vec<u32>, Vec<bool>, Vec<(usize, usize)>);
 
 /// Several dialogues, padded at the end to one length.
 pub struct Batch {
@@ -39,7 +46,7 @@ impl Batch {
     ///
     /// The first token has no row before it and is never a label.
     #[must_use]
-    pub fn new(dialogues: Vec<(Vec<u32>, Vec<bool>, Vec<(usize, usize)>)>, frames: Frames) -> Self {
+    pub fn new(dialogues: Vec<DialogueRows>, frames: Frames) -> Self {
         let len = dialogues.iter().map(|(ids, ..)| ids.len()).max().unwrap_or(0);
         let mut batch = Self { len, ids: Vec::new(), image_rows: Vec::new(), targets: Vec::new(), frames };
         for (sample, (ids, answer, rows)) in dialogues.into_iter().enumerate() {

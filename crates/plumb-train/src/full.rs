@@ -119,7 +119,7 @@ fn cast(name: &str, values: &[f32], dtype: Dtype) -> Result<Vec<u8>> {
         Dtype::BF16 => bf16::MAX.to_f32(),
         _ => f32::MAX,
     };
-    if let Some(value) = values.iter().find(|v| !(v.abs() <= limit)) {
+    if let Some(value) = values.iter().find(|v| v.is_nan() || v.abs() > limit) {
         return Err(TrainError::Config {
             file: name.to_owned(),
             reason: format!("holds {value}, which {dtype:?} cannot hold"),

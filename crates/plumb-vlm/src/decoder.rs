@@ -104,6 +104,10 @@ pub struct Head {
     projection: Projection,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "few of them, seldom moved; a box would be one more hop in every pass"
+)]
 #[derive(Clone)]
 enum Projection {
     Own(Linear),

@@ -32,7 +32,11 @@ pub(crate) fn run(args: &AdaptersArgs) -> anyhow::Result<ExitCode> {
 
 /// The folder of a base model, and what its `config.json` says about tensors and modules.
 fn base(model: &str) -> anyhow::Result<(PathBuf, Layout)> {
-    let folder = Hub::from_env()?.locate(&ModelRef::parse(model)?)?;
+    let folder = if model == plumb_engine::demo::NAME {
+        plumb_engine::Pack::find()?.model()?
+    } else {
+        Hub::from_env()?.locate(&ModelRef::parse(model)?)?
+    };
     let path = folder.join("config.json");
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let config =

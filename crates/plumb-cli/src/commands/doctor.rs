@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Doctor) -> anyhow::Result<ExitCode> {
     Ok(code(passed))
 }
 
-fn code(passed: bool) -> ExitCode {
+pub(super) fn code(passed: bool) -> ExitCode {
     if passed { ExitCode::SUCCESS } else { ExitCode::from(crate::FAILURE) }
 }
 
@@ -70,17 +70,36 @@ fn check_sentence(open: &OpenDevice, check: &SelfCheck) -> String {
     }
 }
 
-/// What `plumbline` says on its own: that it works here, and what to do next.
-pub(crate) fn welcome() -> anyhow::Result<ExitCode> {
+/// What this program runs on, and whether it computes right there.
+pub(super) fn head(json: bool) -> anyhow::Result<(DeviceChoice, bool)> {
     let open = futures_lite::future::block_on(device::open(DeviceChoice::Auto))?;
     let check = futures_lite::future::block_on(selfcheck::run(&open))?;
-    println!("plumbline {} on {}: {}", env!("CARGO_PKG_VERSION"), open.name, open.why);
-    println!("{}", check_sentence(&open, &check));
+    if json {
+        print_json(&json!({
+            "step": "machine",
+            "version": env!("CARGO_PKG_VERSION"),
+            "chosen": { "backend": open.backend, "name": open.name, "why": open.why },
+            "self_check": check,
+        }))?;
+    } else {
+        println!("plumbline {} on {}: {}", env!("CARGO_PKG_VERSION"), open.name, open.why);
+        println!("{}", check_sentence(&open, &check));
+    }
+    // What has been found out need not be looked for again.
+    let choice = if open.backend == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Auto };
+    Ok((choice, check.passed))
+}
+
+/// What to do next.
+pub(super) fn next(json: bool) -> anyhow::Result<()> {
     let models = Hub::from_env()?.list()?;
     let whole: Vec<&str> = models.iter().filter(|m| m.is_complete()).map(|m| m.repo.as_str()).collect();
     let model = whole.first().copied().unwrap_or("HuggingFaceTB/SmolVLM2-500M-Video-Instruct");
+    if json {
+        return print_json(&json!({ "step": "next", "models": whole, "suggested": model }));
+    }
     if whole.is_empty() {
-        println!("\nno model is here yet; this downloads one (2 GB, its licence is shown first)");
+        println!("\nno large model is here yet; this downloads one (2 GB, its licence is shown first)");
         println!("  plumbline models get {model}");
     } else {
         println!("\nmodels here: {}", whole.join(", "));
@@ -90,7 +109,7 @@ pub(crate) fn welcome() -> anyhow::Result<ExitCode> {
     println!("evaluate on CV-Bench (its two parquet files in a folder)");
     println!("  plumbline eval cv-bench/ --model {model} --out runs/first");
     println!("everything else: plumbline --help");
-    Ok(code(check.passed))
+    Ok(())
 }
 
 /// Total and available memory in MiB, where the system tells.

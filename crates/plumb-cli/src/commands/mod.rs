@@ -9,6 +9,7 @@ mod demo;
 pub(crate) mod doctor;
 pub(crate) mod eval;
 pub(crate) mod models;
+mod proof;
 pub(crate) mod report;
 pub(crate) mod tour;
 pub(crate) mod trace;

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use plumb_engine::demo;
 use plumb_store::hub::{Cancel, Hub, HubError, ModelRef, Progress};
 use serde_json::json;
 

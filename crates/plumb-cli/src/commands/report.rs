@@ -137,7 +137,8 @@ pub(crate) fn run(args: &Report) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn difference(a: &Scored, b: &Scored) -> anyhow::Result<Comparison> {
+/// Run `b` against run `a`, sample by sample.
+pub(super) fn difference(a: &Scored, b: &Scored) -> anyhow::Result<Comparison> {
     if a.manifest.bench_sha256 != b.manifest.bench_sha256 {
         bail!("the two runs are of different benchmarks and cannot be paired");
     }

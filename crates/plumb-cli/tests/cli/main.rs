@@ -5,6 +5,7 @@
 mod adapters;
 mod broken;
 mod data;
+mod demo;
 mod eval;
 mod hub;
 mod setup;

@@ -36,7 +36,7 @@ impl NormGrad<'_> {
         assert!(self.x.len().is_multiple_of(dim), "norm backward: whole rows");
         let tasks = self.x.len().div_ceil(ROWS * dim);
         let mut sums = vec![0.0; if parameters.is_some() { tasks * 2 * dim } else { 0 }];
-        let base = parameters.is_some().then(|| SendPtr(sums.as_mut_ptr()));
+        let base = parameters.is_some().then_some(SendPtr(sums.as_mut_ptr()));
         out.par_chunks_mut(ROWS * dim).enumerate().for_each(|(t, out)| {
             // SAFETY: each task has its own `2 · dim` floats of `sums`.
             let sums = base

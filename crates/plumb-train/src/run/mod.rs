@@ -307,7 +307,9 @@ impl Trainer {
                 stop |= self.evaluate(listen).await? == Control::Stop;
             }
             let every = self.config.checkpoint.every;
-            let due = step == self.total || (every > 0 && step.is_multiple_of(every));
+            // The best so far is kept, so it must have been saved.
+            let best = self.state.best.as_ref().is_some_and(|best| best.step == step);
+            let due = step == self.total || (every > 0 && (best || step.is_multiple_of(every)));
             if stop || due || control == Control::Save {
                 stop |= self.save(listen).await? == Control::Stop;
                 saved = step;
