@@ -179,7 +179,6 @@ fn without_the_pack_the_rest_is_said_all_the_same() {
 /// The pack of this repository: each task at least 15 points above chance and above the same model without the picture. Counting
 /// may stay below where the model card says why, under a heading that names it.
 #[test]
-#[ignore = "until the trained model is in the pack"]
 fn the_demo_model_keeps_its_bar() {
     const BAR: f64 = 0.15;
     let folder = tempfile::tempdir().unwrap();

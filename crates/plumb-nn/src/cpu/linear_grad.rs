@@ -6,6 +6,10 @@ use super::scratch::{Scratch, SendPtr};
 use super::simd::{Kernel, Level, Simd, WeightElem, dispatch};
 use super::tile::{self, Left, MAX_PANEL, PANEL_VECTORS};
 
+/// Terms of a sum that are taken at once: a slab of W that is widened to f32 and the panels' part for it then stay in the
+/// second-level cache (a gate of 5120 outputs would not).
+const INNER: usize = 512;
+
 /// A run of rows of the right factor, transposed for the tile.
 struct Panel {
     first: usize,
@@ -61,8 +65,7 @@ pub(crate) fn input<W: WeightElem>(
             tile::pack(src, n, p.count, n, p.vectors * lanes, 1.0, base.get().add(p.offset));
         }
     });
-    // A slab of columns of W, widened to f32, stays in the second-level cache while all panels pass over it.
-    let width = ((1 << 16) / n / 8 * 8).clamp(16, 64);
+    let width = 64;
     let out = SendPtr(out.as_mut_ptr());
     (0..k.div_ceil(width)).into_par_iter().for_each(|t| {
         let first = t * width;
@@ -89,36 +92,47 @@ impl<W: WeightElem> Kernel for Slab<'_, W> {
     unsafe fn run<S: Simd>(self) {
         let Self { first, k, n, .. } = self;
         let width = self.last - first;
-        let mut scratch = Scratch::take(width * (n + MAX_PANEL));
-        let (slab, sums) = scratch.floats().split_at_mut(width * n);
+        let total: usize = self.panels.iter().map(|p| p.vectors * S::LANES).sum();
+        let mut scratch = Scratch::take(width * (INNER + MAX_PANEL + total));
+        let (slab, rest) = scratch.floats().split_at_mut(width * INNER);
+        let (sums, whole_sums) = rest.split_at_mut(width * MAX_PANEL);
+        whole_sums.fill(0.0);
         unsafe {
             let whole = width / S::LANES * S::LANES;
-            for (row, dst) in slab.chunks_exact_mut(width).enumerate() {
-                let src = self.weight.as_ptr().add(row * k + first);
-                for i in (0..whole).step_by(S::LANES) {
-                    S::store(dst.as_mut_ptr().add(i), W::load::<S>(src.add(i)));
+            for start in (0..n).step_by(INNER) {
+                let rows = INNER.min(n - start);
+                for (row, dst) in slab.chunks_exact_mut(width).take(rows).enumerate() {
+                    let src = self.weight.as_ptr().add((start + row) * k + first);
+                    for i in (0..whole).step_by(S::LANES) {
+                        S::store(dst.as_mut_ptr().add(i), W::load::<S>(src.add(i)));
+                    }
+                    for (i, d) in dst.iter_mut().enumerate().skip(whole) {
+                        *d = (*src.add(i)).to_f32();
+                    }
                 }
-                for (i, d) in dst.iter_mut().enumerate().skip(whole) {
-                    *d = (*src.add(i)).to_f32();
+                let left = Left { ptr: slab.as_ptr(), row: 1, col: width };
+                let mut at = 0;
+                for p in self.panels {
+                    let wide = p.vectors * S::LANES;
+                    let panel = self.packed.get().add(p.offset + start * wide);
+                    tile::rows::<S>(p.vectors, width, rows, left, panel, sums.as_mut_ptr());
+                    for i in (0..width * wide).step_by(S::LANES) {
+                        let to = whole_sums.as_mut_ptr().add(at + i);
+                        S::store(to, S::add(S::load(to), S::load(sums.as_ptr().add(i))));
+                    }
+                    at += width * wide;
                 }
             }
-            let left = Left { ptr: slab.as_ptr(), row: 1, col: width };
+            let mut at = 0;
             for p in self.panels {
                 let wide = p.vectors * S::LANES;
-                tile::rows::<S>(
-                    p.vectors,
-                    width,
-                    n,
-                    left,
-                    self.packed.get().add(p.offset),
-                    sums.as_mut_ptr(),
-                );
                 for j in 0..p.count {
                     let dst = self.out.get().add((p.first + j) * k + first);
                     for i in 0..width {
-                        *dst.add(i) = *sums.get_unchecked(i * wide + j);
+                        *dst.add(i) = *whole_sums.get_unchecked(at + i * wide + j);
                     }
                 }
+                at += width * wide;
             }
         }
     }

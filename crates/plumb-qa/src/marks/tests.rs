@@ -94,15 +94,12 @@ fn pairs_take_the_form_of_cv_bench_and_own_up_to_their_source() {
     assert_eq!(decode(&bytes, &plumb_image::Limits::default()).expect("a picture"), image);
 
     let relation = pair(&scene, Kind::McRelation, &[0, 1], &["left", "right"], 0);
-    scene.objects.truncate(3);
     let (sample, _) = to_cvbench(&relation, &scene, &image, 9).expect("a row");
     assert_eq!(
         sample.question,
-        "Considering the relative positions of the shelf and the mug in the image provided, where is the shelf located with respect to the mug?"
+        "Considering the relative positions of the shelf (annotated by the red box) and the mug (annotated by the blue box) in the image provided, where is the shelf located with respect to the mug?"
     );
-    scene.objects[2].name = "shelf".to_owned();
-    let (sample, _) = to_cvbench(&relation, &scene, &image, 9).expect("a row");
-    assert!(sample.question.contains("shelf (annotated by the red box) and") && sample.boxes.len() == 2);
+    assert_eq!(sample.boxes.len(), 2);
 }
 
 #[test]
