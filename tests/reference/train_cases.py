@@ -17,7 +17,7 @@ S, I, T = "smolvlm_1x4", "idefics3_2x1", "smolvlm_small_tile"
 PEFT_CASES: list[Adapter] = [
     lora("lora_list", S, "a list of suffixes: it hits the vision tower's q and v too", target_modules=["q_proj", "v_proj"]),
     lora("lora_regex", I, "one full-match regex: the seven linears of the text model"),
-    lora("lora_all_linear", S, "all-linear: text, vision and connector, not lm_head", target_modules="all-linear", r=2),
+    lora("lora_all_linear", S, "all-linear: text, vision and connector, not lm_head", target_modules="all-linear", r=2, lora_alpha=2),
     lora("lora_rslora", I, "scaling alpha / sqrt(r)", use_rslora=True),
     lora("lora_dora", I, "magnitudes away from the row norms", use_dora=True),
     lora("lora_patterns", S, "rank_pattern and alpha_pattern: tails and regexes, one of them without the other", **patterns()),
@@ -29,7 +29,7 @@ PEFT_CASES: list[Adapter] = [
          target_modules=["q_proj", "v_proj"]),
     lora("lora_modules_to_save", I, "a trained copy of the connector's projection", modules_to_save=["modality_projection.proj"]),
     lora("lora_bf16", S, "the file is bf16; the library computes in f32 from it", dtype=torch.bfloat16),
-    lora("lora_text_vision", S, "one regex over text and vision linears", target_modules=TEXT_VISION, r=2),
+    lora("lora_text_vision", S, "one regex over text and vision linears", target_modules=TEXT_VISION, r=2, lora_alpha=2),
     prompt("prompt_tuning", I, "five virtual tokens before everything; logits have 5 rows more than input_ids"),
     ia3("ia3", S, "k, v (outputs scaled) and down_proj (input scaled)"),
     bottleneck("seq_bn", S, "Pfeiffer: after the layer's output", reduction_factor=6),

@@ -14,6 +14,7 @@ MERGED_ROWS = 4  # of the end: the rest would only repeat `logits`
 MIN_EFFECT = 2e-2  # relative change of the logits by the adapter, or the fixture could not tell whether it is applied
 MIN_TENSOR_EFFECT = 5e-4  # the same for each tensor of the adapter, when it is replaced by new noise of 20 % of its size
 RELOAD_TOLERANCE = 1e-6
+MAX_ROUNDING = 3e-5
 MERGE_TOLERANCE = 2e-5
 
 
@@ -45,6 +46,11 @@ def make(adapter: Adapter, folder: Path) -> str:
     wrapped = load(adapter, base, folder)
     with torch.no_grad():
         out = logits(adapter, base, wrapped, base.ids)
+    exact = load(adapter, base, folder).double()
+    with torch.no_grad():
+        exact = logits(adapter, base, exact, base.ids)
+    # How far f32 itself is from the truth: another order of the same sums is about as far, and must be within the tests' tolerance.
+    rounding = float(((out.double() - exact).abs() / (1 + exact.abs())).max())
     reload_error = relative(out, before) if adapter.dtype == torch.float32 else 0.0
     rows = out[-len(base.ids) :]
     effect = relative(rows, base.logits)
@@ -65,6 +71,7 @@ def make(adapter: Adapter, folder: Path) -> str:
         "weakest_tensor": name,
         "weakest_effect": least,
         "base_error": base_error,
+        "rounding": rounding,
     }
     if adapter.kind == "prompt":
         case["virtual_tokens"] = adapter.config["num_virtual_tokens"]
@@ -79,6 +86,8 @@ def make(adapter: Adapter, folder: Path) -> str:
         expected["merged_logits"] = merged_rows[-MERGED_ROWS:]
         if case["merge_error"] > MERGE_TOLERANCE:
             raise SystemExit(f"{adapter.name}: merging moves the logits by {case['merge_error']:.1e}")
+    if rounding > MAX_ROUNDING:
+        raise SystemExit(f"{adapter.name}: f32 alone moves the logits by {rounding:.1e}: weaken the adapter")
     if reload_error > RELOAD_TOLERANCE:
         raise SystemExit(f"{adapter.name}: saving and loading moves the logits by {reload_error:.1e}")
     if effect < MIN_EFFECT or least < MIN_TENSOR_EFFECT:

@@ -328,7 +328,8 @@ fn differences(mut learner: Learner, batch: &Batch, names: &BTreeSet<String>, ob
         let options = backprop::PassOptions { recompute: true, loss_scale: 1.0 };
         let mut found = f64::NAN;
         objective(learner, &mut |objective| {
-            let pass = backprop::pass(learner.model(), learner.learn(), batch, objective, options, &mut sums);
+            let pass = backprop::pass(learner.model(), learner.learn(), batch, objective, options, &mut sums)
+                .unwrap();
             found = f64::from(values(pass.objective)[0]);
         });
         found
@@ -339,7 +340,7 @@ fn differences(mut learner: Learner, batch: &Batch, names: &BTreeSet<String>, ob
         let mut sums = backprop::GradientSums::default();
         let options = backprop::PassOptions { recompute, loss_scale: 4.0 };
         objective(&learner, &mut |objective| {
-            backprop::pass(learner.model(), learner.learn(), batch, objective, options, &mut sums);
+            backprop::pass(learner.model(), learner.learn(), batch, objective, options, &mut sums).unwrap();
         });
         let found: BTreeMap<String, Vec<f32>> =
             sums.iter().map(|(name, g)| (name.to_owned(), values(g.clone() / 4.0))).collect();
@@ -409,7 +410,7 @@ fn margin_gradients_are_differences_of_the_objective() {
 fn a_margin_is_what_the_log_probabilities_say() {
     let (learner, batch) = tiny();
     let labels = batch.targets.len();
-    let logits = backprop::label_logits(learner.model(), &batch);
+    let logits = backprop::label_logits(learner.model(), &batch).unwrap();
     let log_p = values(burn::tensor::activation::log_softmax(logits, 1));
     let vocab = log_p.len() / labels;
     let margin = margin();
@@ -427,7 +428,8 @@ fn a_margin_is_what_the_log_probabilities_say() {
         let objective = Objective { margin, ..Objective::cross_entropy(labels) };
         let options = backprop::PassOptions { recompute: true, loss_scale: 1.0 };
         let mut sums = backprop::GradientSums::default();
-        let pass = backprop::pass(learner.model(), learner.learn(), &batch, &objective, options, &mut sums);
+        let pass =
+            backprop::pass(learner.model(), learner.learn(), &batch, &objective, options, &mut sums).unwrap();
         f64::from(values(pass.objective)[0])
     };
     let found = value(Some(&margin)) - value(None);

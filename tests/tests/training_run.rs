@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use futures_lite::future::block_on;
-use plumb_nn::Precision;
+use plumb_nn::{Parameters as _, Precision, Visitor};
 use plumb_tests::fixtures;
 use plumb_train::config::TrainConfig;
 use plumb_train::run::{Control, Finished, TrainEvent, Trainer};
@@ -90,32 +90,65 @@ fn weights(trainer: &mut Trainer) -> BTreeMap<String, Vec<u32>> {
 #[test]
 fn every_method_learns_eight_samples_by_heart() {
     for (method, lr, limit) in [
-        ("kind = \"lora\"\nrank = 8\ntargets = \"text_and_vision\"", 2e-2, 0.05),
+        ("kind = \"lora\"\nrank = 8\ntargets = \"text_and_vision\"", 1e-2, 0.05),
         ("kind = \"lora\"\nrank = 8\ndora = true", 2e-2, 0.05),
         ("kind = \"lora\"\nrank = 8\nrslora = true", 1e-2, 0.05),
         ("kind = \"bottleneck\"\nvariant = \"seq_bn\"\nreduction = 1.0", 2e-2, 0.05),
         ("kind = \"bottleneck\"\nvariant = \"double_seq_bn\"\nreduction = 1.0", 2e-2, 0.05),
         ("kind = \"bottleneck\"\nvariant = \"par_bn\"\nreduction = 1.0", 1e-2, 0.05),
         ("kind = \"full\"\nparts = [\"text\", \"connector\", \"embedding\", \"head\"]", 1e-2, 0.05),
-        // Few values beside a random, frozen model: they learn, but cannot hold eight answers.
-        ("kind = \"prompt_tuning\"\ntokens = 20", 1e-1, 3.0),
-        ("kind = \"ia3\"", 5e-2, 4.0),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let mut config = config(folder.path(), "run", method, "");
-        config.steps = Some(250);
-        config.batch.samples = 8;
-        config.checkpoint.every = 0;
-        config.optimizer.lr = lr;
-        config.optimizer.warmup = 5.0;
-        config.optimizer.adamw.weight_decay = 0.0;
-        let mut trainer = trainer(&config, &Device::flex(), false);
-        let (finished, losses) = run(&mut trainer, u64::MAX);
-        let (first, last) = (losses[0], *losses.last().unwrap());
-        eprintln!("{}: {first} -> {last}", method.replace('\n', ", "));
-        assert!(finished.complete);
-        assert!(last < limit && last < first / 2.0, "{method}: loss went from {first} to {last}");
+        let config = config(folder.path(), "run", method, "");
+        by_heart(config, method, lr, limit);
     }
+}
+
+/// Methods with few values cannot bend a random model to eight answers. On the demo model they learn eight answers to
+/// benchmark questions, every second of them the wrong one, so that only the pictures and questions tell them apart.
+#[test]
+fn methods_of_few_values_learn_eight_samples_of_a_trained_model_by_heart() {
+    let pack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets/demo");
+    let bench = plumb_bench::Benchmark::open(pack.join("demo.cvbench.parquet")).unwrap();
+    for (method, lr, limit) in
+        [("kind = \"prompt_tuning\"\ntokens = 20", 1e-1, 0.05), ("kind = \"ia3\"", 5e-2, 0.05)]
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = config(folder.path(), "run", method, "");
+        let mut lines = String::new();
+        let every = bench.samples().len() / 7;
+        for (i, sample) in bench.samples().iter().step_by(every).take(8).enumerate() {
+            let name = format!("{}.png", sample.row);
+            std::fs::write(folder.path().join(&name), bench.image(sample.row).unwrap()).unwrap();
+            let answer = if (sample.gold == 0) == (i % 2 == 0) { "A" } else { "B" };
+            let row = serde_json::json!({"messages": [
+                {"role": "user", "content": [
+                    {"type": "image", "image": name}, {"type": "text", "text": sample.prompt},
+                ]},
+                {"role": "assistant", "content": [{"type": "text", "text": answer}]},
+            ]});
+            lines.push_str(&format!("{row}\n"));
+        }
+        std::fs::write(&config.data[0].path, lines).unwrap();
+        config.model = pack.join("model").to_string_lossy().into_owned();
+        by_heart(config, method, lr, limit);
+    }
+}
+
+/// 250 steps over the eight samples of `config`, after which their loss is below `limit`.
+fn by_heart(mut config: TrainConfig, method: &str, lr: f64, limit: f32) {
+    config.steps = Some(250);
+    config.batch.samples = 8;
+    config.checkpoint.every = 0;
+    config.optimizer.lr = lr;
+    config.optimizer.warmup = 5.0;
+    config.optimizer.adamw.weight_decay = 0.0;
+    let mut trainer = trainer(&config, &Device::flex(), false);
+    let (finished, losses) = run(&mut trainer, u64::MAX);
+    let (first, last) = (losses[0], *losses.last().unwrap());
+    eprintln!("{}: {first} -> {last}", method.replace('\n', ", "));
+    assert!(finished.complete);
+    assert!(last < limit && last < first / 2.0, "{method}: loss went from {first} to {last}");
 }
 
 #[test]
@@ -149,34 +182,49 @@ fn twenty_and_twenty_steps_are_forty_bit_for_bit() {
     }
 }
 
+/// The bits of every weight of the base: all parts of all linear layers, the norms and the embedding.
+fn frozen_bits(model: &mut SmolVlm) -> BTreeMap<String, Vec<u32>> {
+    fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
+        let data = block_on(tensor.into_data_async()).unwrap();
+        data.as_slice::<f32>().unwrap().iter().map(|v| v.to_bits()).collect()
+    }
+    struct Rest(BTreeMap<String, Vec<u32>>);
+    impl Visitor for Rest {
+        fn tensor<const D: usize>(&mut self, name: &str, tensor: &mut Tensor<D>) {
+            if !name.contains("lora_") {
+                self.0.insert(name.to_owned(), bits(tensor.clone()));
+            }
+        }
+    }
+    let mut rest = Rest(BTreeMap::new());
+    model.visit(&mut rest);
+    let mut all = rest.0;
+    all.insert("embedding".to_owned(), bits(model.text().embedding().weight().clone()));
+    for linear in model.linears_mut() {
+        for (i, part) in linear.parts().iter().enumerate() {
+            let (weight, bias) = linear.part_weight(i);
+            all.insert(format!("{}.weight", part.path), bits(weight));
+            all.extend(bias.map(|bias| (format!("{}.bias", part.path), bits(bias))));
+        }
+    }
+    all
+}
+
 #[test]
 fn frozen_weights_stay_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(folder.path(), "run", "kind = \"lora\"\nrank = 4", "");
     let mut trainer = trainer(&config, &Device::flex(), false);
-    let frozen = |trainer: &mut Trainer| -> Vec<Vec<u32>> {
-        let mut out = Vec::new();
-        let device = trainer.learner().model().device().clone();
-        let mut files = ModelFiles::from_folder(Path::new(&config.model)).unwrap();
-        let mut fresh = block_on(SmolVlm::load(&mut files, &device, Some(Precision::F32))).unwrap();
-        // The learner's model is looked at through the same parts as a fresh one.
-        for linear in fresh.linears_mut() {
-            let (weight, _) = linear.part_weight(0);
-            let data = block_on(weight.into_data_async()).unwrap();
-            out.push(data.as_slice::<f32>().unwrap().iter().map(|v| v.to_bits()).collect());
-        }
-        out
-    };
-    let before = frozen(&mut trainer);
     run(&mut trainer, u64::MAX);
-    let mut model = trainer.into_model();
-    let mut after = Vec::new();
-    for linear in model.linears_mut() {
-        let (weight, _) = linear.part_weight(0);
-        let data = block_on(weight.into_data_async()).unwrap();
-        after.push(data.as_slice::<f32>().unwrap().iter().map(|v| v.to_bits()).collect::<Vec<u32>>());
+    let mut files = ModelFiles::from_folder(Path::new(&config.model)).unwrap();
+    let mut fresh = block_on(SmolVlm::load(&mut files, &Device::flex(), Some(Precision::F32))).unwrap();
+    let mut tuned = trainer.into_model();
+    let (before, after) = (frozen_bits(&mut fresh), frozen_bits(&mut tuned));
+    assert!(before.len() > 40, "{} tensors", before.len());
+    assert_eq!(before.keys().collect::<Vec<_>>(), after.keys().collect::<Vec<_>>());
+    for (name, bits) in before {
+        assert!(bits == after[&name], "{name} has changed");
     }
-    assert!(before == after, "a frozen weight has changed");
 }
 
 #[test]

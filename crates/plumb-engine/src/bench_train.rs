@@ -7,7 +7,7 @@ use plumb_train::config::MethodConfig;
 use plumb_train::estimate::{StepShape, estimate};
 use plumb_train::loss::Objective;
 use plumb_train::optimizer::AdamWConfig;
-use plumb_train::{Learner, TrainError, backprop, method};
+use plumb_train::{Learner, TrainError, method};
 
 use crate::bench::{Noise, median, peak_rss_mib};
 use crate::error::{EngineError, Result};
@@ -52,6 +52,8 @@ pub(crate) async fn run(session: Session, step: BenchStep, reporter: &Reporter) 
         cached,
         cache_bytes: u64::MAX,
         pictures: 1,
+        teacher_bytes: 0,
+        branches_apart: false,
     };
     shape.recompute =
         step.recompute.unwrap_or_else(|| estimate(&mut learner, &shape).activations_kept > KEPT);
@@ -68,7 +70,7 @@ pub(crate) async fn run(session: Session, step: BenchStep, reporter: &Reporter) 
         let learned: Vec<bool> = (0..tokens).map(|i| i >= tokens - labels).collect();
         let rows = (0..frame_tokens).map(|row| (row + 1, row)).collect();
         let frames = if cached {
-            let features = backprop::image_features(learner.model(), &pixels, 1, side, side);
+            let features = learner.model().image_features(&pixels, 1, side, side)?;
             // Read, so that no kernel of the tower is left to run within a step.
             features
                 .clone()

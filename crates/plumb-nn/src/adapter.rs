@@ -51,6 +51,8 @@ pub struct Lora {
     pub dropout: f64,
     /// `[out]`, for DoRA.
     pub magnitude: Option<Tensor<1>>,
+    /// `‖w‖²` of each row of the frozen weight, `[out, 1]`: the same in every step.
+    squares: Option<Tensor<2>>,
 }
 
 /// A learned factor of the output features, or of the input features in feed-forward layers.
@@ -67,6 +69,17 @@ pub struct Ia3 {
 pub struct DropoutSeed(pub u64);
 
 impl Lora {
+    /// A branch `s B A` with inputs dropped at the rate `dropout` in training, and a magnitude for DoRA.
+    #[must_use]
+    pub fn new(a: Tensor<2>, b: Tensor<2>, scale: f64, dropout: f64, magnitude: Option<Tensor<1>>) -> Self {
+        Self { a, b, scale, dropout, magnitude, squares: None }
+    }
+
+    /// Remembers what the norms need of the weight that the branch is put beside.
+    pub(crate) fn beside(&mut self, weight: &Tensor<2>) {
+        self.squares = self.magnitude.is_some().then(|| squares(weight));
+    }
+
     pub(crate) fn visit(&mut self, path: &str, visitor: &mut impl Visitor) {
         visitor.tensor(&format!("{path}.lora_A.weight"), &mut self.a);
         visitor.tensor(&format!("{path}.lora_B.weight"), &mut self.b);
@@ -90,7 +103,7 @@ impl Lora {
         let rows = weight.dims()[0];
         let aw = ops::linear(a.clone(), &weight, None, Activation::Identity, None).transpose();
         let aa = a.clone().matmul(a.transpose());
-        let own = weight.cast(DType::F32).square().sum_dim(1);
+        let own = self.squares.clone().unwrap_or_else(|| squares(&weight));
         let cross = (aw * b.clone()).sum_dim(1) * (2.0 * self.scale);
         let branch = (b.clone().matmul(aa) * b).sum_dim(1) * (self.scale * self.scale);
         (own + cross + branch).sqrt().reshape([rows])
@@ -100,7 +113,7 @@ impl Lora {
     #[must_use]
     pub fn initial_magnitude(weight: &Tensor<2>) -> Tensor<1> {
         let rows = weight.dims()[0];
-        weight.clone().cast(DType::F32).square().sum_dim(1).sqrt().reshape([rows])
+        squares(weight).sqrt().reshape([rows])
     }
 
     /// `x` with a share of its elements dropped and the rest scaled up, by a mask that `seed` and `path` decide.
@@ -149,6 +162,11 @@ impl Lora {
     pub(crate) fn delta(&self, x: &Tensor<2>, path: &str, seed: Option<DropoutSeed>) -> Tensor<2> {
         self.branch(self.drop(x.clone(), path, seed))
     }
+}
+
+/// The sum of squares of each row, `[out, 1]`.
+fn squares(weight: &Tensor<2>) -> Tensor<2> {
+    weight.clone().cast(DType::F32).square().sum_dim(1)
 }
 
 /// `0` with probability `p`, else `1 / (1 − p)`; `[m, k]`. A counter through a 64-bit mix (splitmix64), so that any

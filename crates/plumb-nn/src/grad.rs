@@ -11,11 +11,15 @@ use burn::backend::autodiff::ops::{Backward, NodeGuard, Ops, OpsKind};
 use burn::backend::{Autodiff, BackendTypes, Flex};
 use burn::tensor::{DType, Device, Tensor};
 
+use crate::cpu::Level;
+use crate::cpu::attention_grad::AttentionGrad;
 use crate::cpu::backward::{self, NormGrad};
 use crate::cpu::elementwise::{self, Norm};
 use crate::cpu::linear::{Activation, Linear};
-use crate::cpu::{Level, linear_grad};
-use crate::ops::{contiguous, values, with_weight, wrap};
+use crate::cpu::linear_grad::{self, InputGrad};
+use crate::cpu::low_rank::{self, Branch};
+use crate::mask::Visible;
+use crate::ops::{self, HeadLayout, LowRank, contiguous, values, with_weight, wrap};
 
 /// The CPU backend's own tensor.
 pub(crate) type Primitive = <Flex as BackendTypes>::FloatTensorPrimitive;
@@ -85,7 +89,9 @@ impl Saved<2> for SavedLinear {
         let [m, k, n] = self.dims;
         let x = wanted[0].then(|| {
             let mut out = vec![0.0; m * k];
-            with_weight!(self.weight, |w| linear_grad::input(self.level, grad, w, [m, k, n], &mut out));
+            with_weight!(self.weight, |weight| {
+                InputGrad { grad, weight, branches: &[], m, k, n }.run(self.level, Some(&mut out), &mut []);
+            });
             flat(out, [m, k])
         });
         let weight = match &self.x {
@@ -109,10 +115,172 @@ pub(crate) fn linear(level: Level, x: Tensor<2>, weight: &Tensor<2>) -> Tensor<2
     let mut out = vec![0.0; m * n];
     with_weight!(weight, |w| {
         let (x, activation) = (values!(x, f32), Activation::Identity);
-        Linear { x, weight: w, bias: None, activation, accumulate: false, m, k, n }.run(level, &mut out);
+        let (bias, accumulate, branches) = (None, false, &[]);
+        let layer = Linear { x, weight: w, bias, activation, accumulate, branches, m, k, n };
+        layer.run(level, &mut out, &mut []);
     });
     let saved = SavedLinear { level, x: learns.then_some(x), weight, dims: [m, k, n] };
     record([x_node, weight_node], saved, flat(out, [m, n]))
+}
+
+#[derive(Clone, Debug)]
+struct SavedBranches {
+    level: Level,
+    /// Kept only where an A learns.
+    x: Option<Primitive>,
+    /// `x Aᵀ` of all branches side by side.
+    u: Primitive,
+    weight: Primitive,
+    branches: Vec<HeldBranch>,
+    dims: [usize; 3],
+}
+
+#[derive(Clone, Debug)]
+struct HeldBranch {
+    a: Primitive,
+    b: Primitive,
+    rows: std::ops::Range<usize>,
+    rank: usize,
+    scale: f32,
+}
+
+impl HeldBranch {
+    fn borrow(&self) -> Branch<'_> {
+        let Self { a, b, rows, rank, scale } = self;
+        let (a, b) = (values!(a, f32), values!(b, f32));
+        Branch { a, b, rows: rows.clone(), rank: *rank, scale: *scale }
+    }
+}
+
+/// The input, then A and B of each branch.
+const BRANCHED: usize = 1 + 2 * ops::MAX_BRANCHES;
+
+impl Saved<BRANCHED> for SavedBranches {
+    fn backward(self, grad: &[f32], wanted: [bool; BRANCHED]) -> [Option<Primitive>; BRANCHED] {
+        let [m, k, n] = self.dims;
+        let branches: Vec<Branch<'_>> = self.branches.iter().map(HeldBranch::borrow).collect();
+        let ranks = low_rank::rank(&branches);
+        let mut out = [const { None }; BRANCHED];
+        let mut du = vec![0.0; m * ranks];
+        let mut dx = wanted[0].then(|| vec![0.0; m * k]);
+        with_weight!(self.weight, |weight| {
+            let branches = &branches;
+            InputGrad { grad, weight, branches, m, k, n }.run(self.level, dx.as_deref_mut(), &mut du);
+        });
+        out[0] = dx.map(|dx| flat(dx, [m, k]));
+        let learns = |part: usize| wanted[1..].iter().skip(part).step_by(2).any(|wanted| *wanted);
+        if let (Some(x), true) = (&self.x, learns(0)) {
+            let mut da = vec![0.0; ranks * k];
+            linear_grad::weight(self.level, &du, values!(x, f32), [m, k, ranks], &mut da);
+            for (i, (column, branch)) in low_rank::with_columns(&branches).enumerate() {
+                let rows = da[column * k..(column + branch.rank) * k].to_vec();
+                out[1 + 2 * i] = wanted[1 + 2 * i].then(|| flat(rows, [branch.rank, k]));
+            }
+        }
+        if learns(1) {
+            let mut db = vec![0.0; n * ranks];
+            linear_grad::weight(self.level, grad, values!(self.u, f32), [m, ranks, n], &mut db);
+            for (i, (column, branch)) in low_rank::with_columns(&branches).enumerate() {
+                let rows = db.chunks_exact(ranks.max(1)).skip(branch.rows.start).take(branch.rows.len());
+                let own = rows.flat_map(|row| &row[column..column + branch.rank]);
+                let own: Vec<f32> = own.map(|v| v * branch.scale).collect();
+                out[2 + 2 * i] = wanted[2 + 2 * i].then(|| flat(own, [branch.rows.len(), branch.rank]));
+            }
+        }
+        out
+    }
+}
+
+/// `x Wᵀ + b` of a frozen layer and what low-rank branches add to it.
+pub(crate) fn branched_linear(
+    level: Level,
+    x: Tensor<2>,
+    weight: Primitive,
+    bias: Option<&Primitive>,
+    branches: &[LowRank<'_>],
+) -> Tensor<2> {
+    let [m, k] = x.dims();
+    let n = weight.layout().shape()[0];
+    let (x, x_node) = input(x);
+    let constant = || input(Tensor::<2>::from_primitive::<Flex>(flat(Vec::new(), [0, 0]))).1;
+    let mut nodes: Vec<NodeGuard> = vec![x_node];
+    let mut held = Vec::with_capacity(branches.len());
+    let mut a_learns = false;
+    for LowRank { a, b, scale, rows } in branches {
+        a_learns |= a.is_autodiff() && a.is_tracked();
+        let (rank, scale) = (a.dims()[0], *scale as f32);
+        let ((a, a_node), (b, b_node)) = (input((*a).clone()), input((*b).clone()));
+        nodes.extend([a_node, b_node]);
+        held.push(HeldBranch { a, b, rows: rows.clone(), rank, scale });
+    }
+    nodes.resize_with(BRANCHED, constant);
+    let Ok(nodes) = <[NodeGuard; BRANCHED]>::try_from(nodes) else { unreachable!("filled up to that many") };
+    let borrowed: Vec<Branch<'_>> = held.iter().map(HeldBranch::borrow).collect();
+    let ranks = low_rank::rank(&borrowed);
+    let (mut out, mut u) = (vec![0.0; m * n], vec![0.0; m * ranks]);
+    with_weight!(weight, |weight| {
+        let (x, bias) = (values!(x, f32), bias.map(|b| values!(b, f32)));
+        let (activation, accumulate, branches) = (Activation::Identity, false, &borrowed[..]);
+        Linear { x, weight, bias, activation, accumulate, branches, m, k, n }.run(level, &mut out, &mut u);
+    });
+    let x = a_learns.then_some(x);
+    let saved = SavedBranches { level, x, u: flat(u, [m, ranks]), weight, branches: held, dims: [m, k, n] };
+    record(nodes, saved, flat(out, [m, n]))
+}
+
+#[derive(Clone, Debug)]
+struct SavedAttention {
+    level: Level,
+    /// With queries and keys rotated.
+    qkv: Primitive,
+    layout: HeadLayout,
+    len: usize,
+    /// Cosines and sines of the rotation; a rotated sequence is causal.
+    rotation: Option<[Primitive; 2]>,
+}
+
+impl Saved<1> for SavedAttention {
+    fn backward(self, grad: &[f32], _: [bool; 1]) -> [Option<Primitive>; 1] {
+        let HeadLayout { heads, kv_heads, dim } = self.layout;
+        let (fused, inner, len) = (self.layout.fused(), heads * dim, self.len.max(1));
+        let qkv = values!(self.qkv, f32);
+        let causal = self.rotation.is_some();
+        let mut out = vec![0.0; qkv.len()];
+        let rotation = self.rotation.as_ref().map(|[cos, sin]| {
+            let back: Vec<f32> = values!(sin, f32).iter().map(|v| -v).collect();
+            (values!(cos, f32), back)
+        });
+        let parts = qkv.chunks(len * fused).zip(grad.chunks(len * inner)).zip(out.chunks_mut(len * fused));
+        for ((qkv, grad), out) in parts {
+            AttentionGrad { qkv, grad, heads, kv_heads, dim, len, causal }.run(self.level, out);
+            if let Some((cos, back)) = &rotation {
+                ops::rotate_rows(out, cos, back, self.layout);
+            }
+        }
+        let rows = qkv.len() / fused.max(1);
+        [Some(flat(out, [rows, fused]))]
+    }
+}
+
+/// Attention within each run of `len` rows of `[q | k | v]`; with `rotation` (cosines and sines) rows are rotated by their
+/// position and see themselves and those before, without it every row sees all.
+pub(crate) fn attention(
+    level: Level,
+    qkv: Tensor<2>,
+    len: usize,
+    layout: HeadLayout,
+    rotation: Option<(&Tensor<2>, &Tensor<2>, &[Visible])>,
+) -> Tensor<2> {
+    let [total, _] = qkv.dims();
+    let inner = layout.heads * layout.dim;
+    let (mut qkv, node) = input(qkv);
+    let visible = rotation.map(|(_, _, visible)| visible);
+    let rotation = rotation.map(|(cos, sin, _)| [input(cos.clone()).0, input(sin.clone()).0]);
+    let angles = rotation.as_ref().map(|[cos, sin]| (values!(cos, f32), values!(sin, f32)));
+    let n = total * layout.fused();
+    let mut out = vec![0.0; total * inner];
+    ops::attend(level, &mut qkv.storage_mut::<f32>()[..n], len, layout, angles, visible, &mut out);
+    record([node], SavedAttention { level, qkv, layout, len, rotation }, flat(out, [total, inner]))
 }
 
 #[derive(Clone, Debug)]
@@ -300,6 +468,70 @@ mod tests {
         let mut grads = (y * g.clone()).sum().backward();
         let expected = g.matmul(weight.cast(DType::F32));
         assert!(relative(&read(x.grad_remove(&mut grads).unwrap()), &read(expected)) < 1e-6);
+    }
+
+    #[test]
+    fn branches_have_burns_gradients() {
+        // Parts of other ranks, a part without a branch, rows beyond whole vectors.
+        let parts: [(std::ops::Range<usize>, usize); 2] = [(0..40, 3), (90..102, 8)];
+        for [m, k] in [[1, 5], [7, 33], [20, 70], [50, 65], [129, 40], [18, 200]] {
+            let frozen = tensor::<2>(7, [102, k]);
+            let bias = tensor::<1>(8, [102]);
+            let scales = [0.5, 2.0];
+            let shapes = [[m, k], [3, k], [40, 3], [8, k], [12, 8]];
+            let ours = |t: &[Tensor<2>], _: &[Tensor<1>]| {
+                let branches: Vec<LowRank<'_>> = (0..2)
+                    .map(|i| LowRank {
+                        a: &t[1 + 2 * i],
+                        b: &t[2 + 2 * i],
+                        scale: scales[i],
+                        rows: parts[i].0.clone(),
+                    })
+                    .collect();
+                ops::branched_linear(&t[0], &frozen, Some(&bias), &branches).unwrap()
+            };
+            let composed = |t: &[Tensor<2>], _: &[Tensor<1>]| {
+                let x = t[0].clone();
+                let branch = |i: usize| {
+                    let u = x.clone().matmul(t[1 + 2 * i].clone().transpose());
+                    u.matmul(t[2 + 2 * i].clone().transpose()) * scales[i]
+                };
+                let gap = Tensor::zeros([m, 50], (&Device::flex(), DType::F32));
+                let y = x.clone().matmul(frozen.clone().transpose()) + bias.clone().unsqueeze();
+                y + Tensor::cat(vec![branch(0), gap, branch(1)], 1)
+            };
+            hold(shapes, 0, ours, composed);
+            if crate::cpu::level().is_some() {
+                let plain: Vec<Tensor<2>> =
+                    shapes.iter().enumerate().map(|(i, s)| tensor(i as u64, *s)).collect();
+                assert!(relative(&read(ours(&plain, &[])), &read(composed(&plain, &[]))) < 1e-5, "{m} {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn attention_has_burns_gradients() {
+        for (heads, kv_heads, dim, len, batch) in
+            [(1, 1, 4, 1, 1), (4, 2, 8, 5, 2), (3, 1, 16, 70, 1), (2, 2, 64, 130, 1), (6, 2, 10, 33, 2)]
+        {
+            let layout = HeadLayout { heads, kv_heads, dim };
+            let rotary = crate::Rotary::new(dim, 10_000.0);
+            let sequences = ops::Sequences::new(&rotary, batch, len, &Device::flex());
+            let shape = [batch * len, layout.fused()];
+            hold(
+                [shape],
+                0,
+                |t, _| ops::sequence_attention(t[0].clone(), &sequences, layout),
+                |t, _| ops::composed_sequence_attention(t[0].clone(), &sequences, layout),
+            );
+            let layout = HeadLayout { heads, kv_heads: heads, dim };
+            hold(
+                [[batch * len, layout.fused()]],
+                0,
+                |t, _| ops::frame_attention(t[0].clone(), batch, layout),
+                |t, _| ops::composed_frame_attention(t[0].clone(), batch, layout),
+            );
+        }
     }
 
     #[test]

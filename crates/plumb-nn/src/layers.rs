@@ -134,7 +134,10 @@ impl Linear {
     ///
     /// # Panics
     /// When there is no such part: a bug of the caller.
-    pub fn attach(&mut self, index: usize, adapter: Option<LinearAdapter>) {
+    pub fn attach(&mut self, index: usize, mut adapter: Option<LinearAdapter>) {
+        if let Some(LinearAdapter::Lora(lora)) = &mut adapter {
+            lora.beside(&self.part_weight(index).0);
+        }
         self.parts[index].adapter = adapter;
     }
 
@@ -203,6 +206,24 @@ impl Linear {
         }
     }
 
+    /// One product of a frozen weight and low-rank branches, where there is a kernel for it.
+    fn branched(&self, x: &Tensor<2>) -> Option<Tensor<2>> {
+        let Weight::Fused { weight, bias } = &self.weight else { return None };
+        let mut branches = Vec::with_capacity(self.parts.len());
+        let mut first = 0;
+        for part in &self.parts {
+            let rows = first..first + part.rows;
+            first = rows.end;
+            if let Some(LinearAdapter::Lora(lora)) = &part.adapter {
+                if self.dropout.is_some() && lora.dropout > 0.0 {
+                    return None;
+                }
+                branches.push(ops::LowRank { a: &lora.a, b: &lora.b, scale: lora.scale, rows });
+            }
+        }
+        ops::branched_linear(x, weight, bias.as_ref(), &branches)
+    }
+
     fn adapted(&self, x: Tensor<2>) -> Tensor<2> {
         let [m, _] = x.dims();
         let scales_input =
@@ -216,7 +237,10 @@ impl Linear {
             ops::linear(x, &weight, bias.as_ref(), Activation::Identity, None)
         };
         if self.parts.iter().all(adds) {
-            // The common case: one product for all parts, and what the branches add beside one another.
+            if let Some(y) = self.branched(&x) {
+                return y;
+            }
+            // One product for all parts, and what the branches add beside one another.
             let deltas: Vec<Tensor<2>> = self
                 .parts
                 .iter()

@@ -5,6 +5,8 @@
 //! in autodiff, the kernel is recorded with its own derivative ([`crate::grad`]). The two ways are held to each other
 //! in the tests, and to transformers by the parity tests.
 
+use std::ops::Range;
+
 use burn::backend::Flex;
 use burn::tensor::activation::{gelu_approximate, silu, softmax};
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
@@ -12,6 +14,7 @@ use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use crate::cpu::attention::{Attention, Heads};
 use crate::cpu::elementwise::{self, Norm};
 use crate::cpu::linear::Linear;
+use crate::cpu::low_rank::{self, Branch};
 use crate::cpu::{self, Activation, Level};
 use crate::grad::{self, Primitive};
 use crate::mask::Visible;
@@ -112,10 +115,74 @@ pub fn linear(
     let bias = bias.as_ref().map(|b| values!(b, f32));
     let x = values!(x, f32);
     with_weight!(weight, |weight| {
-        Linear { x, weight, bias, activation, accumulate, m, k, n }
-            .run(level, &mut out.storage_mut::<f32>()[..m * n]);
+        let branches = &[];
+        Linear { x, weight, bias, activation, accumulate, branches, m, k, n }.run(
+            level,
+            &mut out.storage_mut::<f32>()[..m * n],
+            &mut [],
+        );
     });
     Tensor::from_primitive::<Flex>(out)
+}
+
+/// A low-rank branch `s (x Aᵀ) Bᵀ` on some outputs of a linear layer.
+pub(crate) struct LowRank<'a> {
+    /// `[rank, k]`
+    pub(crate) a: &'a Tensor<2>,
+    /// `[rows, rank]`
+    pub(crate) b: &'a Tensor<2>,
+    pub(crate) scale: f64,
+    pub(crate) rows: Range<usize>,
+}
+
+/// Most branches that [`branched_linear`] takes: queries, keys and values.
+pub(crate) const MAX_BRANCHES: usize = 3;
+
+/// `x Wᵀ + b` and the branches in one product, or `None` where there is no kernel for that.
+///
+/// # Shapes
+/// - `x` `[m, k]`, `weight` `[n, k]` frozen, `bias` `[n]` → `[m, n]`
+pub(crate) fn branched_linear(
+    x: &Tensor<2>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    branches: &[LowRank<'_>],
+) -> Option<Tensor<2>> {
+    let device = weight.device();
+    let fits = |branch: &LowRank<'_>| [branch.a, branch.b].iter().all(|t| t.dtype() == DType::F32);
+    let frozen = !weight.is_autodiff() && bias.is_none_or(|bias| !bias.is_autodiff());
+    if branches.len() > MAX_BRANCHES || !branches.iter().all(fits) || !frozen {
+        return None;
+    }
+    let level = kernels(&device)?;
+    let weight = primitive!(weight.clone());
+    let bias = bias.map(|b| primitive!(b.clone()));
+    if x.is_autodiff() || branches.iter().any(|branch| branch.a.is_autodiff() || branch.b.is_autodiff()) {
+        return Some(grad::branched_linear(level, x.clone(), weight, bias.as_ref(), branches));
+    }
+    let ([m, k], n) = (x.dims(), weight.layout().shape()[0]);
+    let x = primitive!(x.clone());
+    let held: Vec<_> = branches
+        .iter()
+        .map(|LowRank { a, b, .. }| (primitive!((*a).clone()), primitive!((*b).clone())))
+        .collect();
+    let branches: Vec<Branch<'_>> = held
+        .iter()
+        .zip(branches)
+        .map(|((a, b), LowRank { a: rank, scale, rows, .. })| {
+            let (a, b, rank) = (values!(a, f32), values!(b, f32), rank.dims()[0]);
+            Branch { a, b, rows: rows.clone(), rank, scale: *scale as f32 }
+        })
+        .collect();
+    let mut out = vec![0.0; m * n];
+    let mut inner = vec![0.0; m * low_rank::rank(&branches)];
+    with_weight!(weight, |weight| {
+        let (x, bias) = (values!(x, f32), bias.as_ref().map(|b| values!(b, f32)));
+        let (activation, accumulate, branches) = (Activation::Identity, false, &branches[..]);
+        Linear { x, weight, bias, activation, accumulate, branches, m, k, n }
+            .run(level, &mut out, &mut inner);
+    });
+    Some(wrap(out, [m, n], &device))
 }
 
 fn composed_linear(
@@ -266,26 +333,23 @@ pub fn frame_attention(qkv: Tensor<2>, frames: usize, layout: HeadLayout) -> Ten
     let [total, fused] = qkv.dims();
     let rows = total / frames.max(1);
     let inner = heads * dim;
+    if let Some(level) = recorded(&[&device]) {
+        return grad::attention(level, qkv, rows, layout, None);
+    }
     if let Some(level) = kernels(&device) {
-        let qkv = primitive!(qkv);
+        let mut qkv = primitive!(qkv);
         let mut out = vec![0.0; total * inner];
-        for (data, out) in values!(qkv, f32).chunks(rows * fused).zip(out.chunks_mut(rows * inner)) {
-            let part = |offset| Heads { data, offset, head: dim, row: fused };
-            Attention {
-                q: part(0),
-                k: part(inner),
-                v: part(2 * inner),
-                heads,
-                kv_heads: heads,
-                dim,
-                m: rows,
-                len: rows,
-                visible: None,
-            }
-            .run(level, out);
-        }
+        let data = &mut qkv.storage_mut::<f32>()[..total * fused];
+        attend(level, data, rows, layout, None, None, &mut out);
         return wrap(out, [total, inner], &device);
     }
+    composed_frame_attention(qkv, frames, layout)
+}
+
+pub(crate) fn composed_frame_attention(qkv: Tensor<2>, frames: usize, layout: HeadLayout) -> Tensor<2> {
+    let HeadLayout { heads, dim, .. } = layout;
+    let [total, _] = qkv.dims();
+    let (rows, inner) = (total / frames.max(1), heads * dim);
     let part = |i: usize| {
         qkv.clone()
             .slice([0..total, i * inner..(i + 1) * inner])
@@ -325,34 +389,33 @@ impl Sequences {
 /// - `qkv` `[batch · len, (heads + 2 kv_heads) · dim]` → `[batch · len, heads · dim]`
 pub fn sequence_attention(qkv: Tensor<2>, sequences: &Sequences, layout: HeadLayout) -> Tensor<2> {
     let device = qkv.device();
-    let HeadLayout { heads, kv_heads, dim } = layout;
+    let HeadLayout { heads, dim, .. } = layout;
     let &Sequences { batch, len, .. } = sequences;
     let fused = layout.fused();
+    if let Some(level) = recorded(&[&device]) {
+        let rotation = (&sequences.cos, &sequences.sin, &sequences.visible[..]);
+        return grad::attention(level, qkv, len, layout, Some(rotation));
+    }
     if let Some(level) = kernels(&device) {
         let mut qkv = primitive!(qkv);
         let (cos, sin) = (primitive!(sequences.cos.clone()), primitive!(sequences.sin.clone()));
-        let (cos, sin) = (values!(cos, f32), values!(sin, f32));
+        let angles = Some((values!(cos, f32), values!(sin, f32)));
         let data = &mut qkv.storage_mut::<f32>()[..batch * len * fused];
         let mut out = vec![0.0; batch * len * heads * dim];
-        let inner = heads * dim;
-        for (data, out) in data.chunks_mut(len * fused).zip(out.chunks_mut(len * inner)) {
-            rotate_rows(data, cos, sin, layout);
-            let part = |offset| Heads { data, offset, head: dim, row: fused };
-            Attention {
-                q: part(0),
-                k: part(inner),
-                v: part(inner + kv_heads * dim),
-                heads,
-                kv_heads,
-                dim,
-                m: len,
-                len,
-                visible: Some(&sequences.visible),
-            }
-            .run(level, out);
-        }
-        return wrap(out, [batch * len, inner], &device);
+        attend(level, data, len, layout, angles, Some(&sequences.visible), &mut out);
+        return wrap(out, [batch * len, heads * dim], &device);
     }
+    composed_sequence_attention(qkv, sequences, layout)
+}
+
+pub(crate) fn composed_sequence_attention(
+    qkv: Tensor<2>,
+    sequences: &Sequences,
+    layout: HeadLayout,
+) -> Tensor<2> {
+    let device = qkv.device();
+    let HeadLayout { heads, kv_heads, dim } = layout;
+    let &Sequences { batch, len, .. } = sequences;
     let (all, group) = (heads + kv_heads, heads / kv_heads);
     let qkv = qkv.reshape([batch, len, all + kv_heads, dim]);
     let low = qkv.clone().slice([0..batch, 0..len, 0..all, 0..dim / 2]);
@@ -392,8 +455,32 @@ pub fn sequence_attention(qkv: Tensor<2>, sequences: &Sequences, layout: HeadLay
         .reshape([batch * len, heads * dim])
 }
 
+/// Attention within each run of `len` rows of `[q | k | v]`, whose queries and keys are rotated in place first where there
+/// are `angles` (cosines and sines); `out` `[rows, heads · dim]`.
+pub(crate) fn attend(
+    level: Level,
+    qkv: &mut [f32],
+    len: usize,
+    layout: HeadLayout,
+    angles: Option<(&[f32], &[f32])>,
+    visible: Option<&[Visible]>,
+    out: &mut [f32],
+) {
+    let HeadLayout { heads, kv_heads, dim } = layout;
+    let (fused, inner) = (layout.fused(), heads * dim);
+    let len = len.max(1);
+    for (data, out) in qkv.chunks_mut(len * fused).zip(out.chunks_mut(len * inner)) {
+        if let Some((cos, sin)) = angles {
+            rotate_rows(data, cos, sin, layout);
+        }
+        let part = |offset| Heads { data, offset, head: dim, row: fused };
+        let (q, k, v) = (part(0), part(inner), part(inner + kv_heads * dim));
+        Attention { q, k, v, heads, kv_heads, dim, m: len, len, visible }.run(level, out);
+    }
+}
+
 /// Rotates the queries and keys of rows of `[q | k | v]` in place; `cos` and `sin` have one line a row.
-fn rotate_rows(data: &mut [f32], cos: &[f32], sin: &[f32], layout: HeadLayout) {
+pub(crate) fn rotate_rows(data: &mut [f32], cos: &[f32], sin: &[f32], layout: HeadLayout) {
     let HeadLayout { heads, kv_heads, dim } = layout;
     for (row, (cos, sin)) in data.chunks_mut(layout.fused()).zip(cos.chunks(dim / 2).zip(sin.chunks(dim / 2)))
     {

@@ -9,7 +9,6 @@ use plumb_vlm::chat::{Content, Message, Role};
 use plumb_vlm::{Processor, SmolVlm};
 use sha2::{Digest as _, Sha256};
 
-use crate::backprop;
 use crate::batch::{Batch, Frames};
 use crate::data::{ImageTokens, Prepared, check_labels};
 use crate::error::Result;
@@ -70,7 +69,7 @@ pub fn encode(processor: &Processor, prepared: &Prepared) -> Result<Encoded> {
     Ok(Encoded { id: prepared.id.clone(), ids: dialogue.ids, learn, images: dialogue.images })
 }
 
-/// Image features that are kept from step to step while nothing of the tower learns; the longest unused goes first.
+/// Image features that are kept from step to step while nothing of the tower learns; the oldest go first.
 pub struct FeatureCache {
     limit: u64,
     held: BTreeMap<[u8; 32], Tensor<2>>,
@@ -125,13 +124,15 @@ fn key(tiles: &Tiles) -> [u8; 32] {
 
 /// Puts encoded samples into one batch; a picture that several show goes through the tower once. `cache` where the tower
 /// is frozen.
-#[must_use]
+///
+/// # Errors
+/// Frames whose patches do not fit the connector.
 pub fn collate(
     model: &SmolVlm,
     processor: &Processor,
     samples: Vec<Encoded>,
     mut cache: Option<&mut FeatureCache>,
-) -> Batch {
+) -> Result<Batch> {
     let tokens = processor.tokens_per_frame();
     let image_id = processor.image_token_id();
     let mut first_row: BTreeMap<[u8; 32], usize> = BTreeMap::new();
@@ -144,23 +145,29 @@ pub fn collate(
         let mut feature_rows = Vec::new();
         for tiles in &sample.images {
             let key = key(tiles);
-            let start = *first_row.entry(key).or_insert_with(|| {
-                let start = rows;
-                rows += tiles.frames.len() * tokens;
-                side = tiles.frames.first().map_or(0, |f| f.width() as usize);
-                let normalised = || processor.images().normalise(tiles);
-                match cache.as_deref_mut() {
-                    Some(cache) => features.push(cache.get(&key).unwrap_or_else(|| {
-                        let new =
-                            backprop::image_features(model, &normalised(), tiles.frames.len(), side, side);
-                        cache.put(key, &new);
-                        new
-                    })),
-                    None => pixels.extend(normalised()),
+            let count = tiles.frames.len();
+            let start = match first_row.get(&key) {
+                Some(start) => *start,
+                None => {
+                    side = tiles.frames.first().map_or(0, |f| f.width() as usize);
+                    let normalised = || processor.images().normalise(tiles);
+                    match cache.as_deref_mut() {
+                        Some(cache) => features.push(match cache.get(&key) {
+                            Some(kept) => kept,
+                            None => {
+                                let new = model.image_features(&normalised(), count, side, side)?;
+                                cache.put(key, &new);
+                                new
+                            }
+                        }),
+                        None => pixels.extend(normalised()),
+                    }
+                    first_row.insert(key, rows);
+                    rows += count * tokens;
+                    rows - count * tokens
                 }
-                start
-            });
-            feature_rows.extend(start..start + tiles.frames.len() * tokens);
+            };
+            feature_rows.extend(start..start + count * tokens);
         }
         let places = sample.ids.iter().enumerate().filter(|(_, id)| **id == image_id).map(|(at, _)| at);
         let image_rows = places.zip(feature_rows).collect();
@@ -173,5 +180,5 @@ pub fn collate(
     } else {
         Frames::Pixels { pixels, frames: rows / tokens.max(1), height: side, width: side }
     };
-    Batch::new(dialogues, frames)
+    Ok(Batch::new(dialogues, frames))
 }

@@ -16,7 +16,7 @@ pub enum TrainError {
     #[error("{file}: {reason}")]
     Config { file: String, reason: String },
     #[error(
-        "the loss is not a number at step {step}; the samples of the step: {samples}. The last checkpoint is unharmed; lower the \
+        "the loss is not a number at step {step}; the samples of the step: {samples}. What was saved before is unharmed; lower the \
          learning rate or leave these samples out"
     )]
     LossNotFinite { step: u64, samples: String },
@@ -30,6 +30,8 @@ pub enum TrainError {
     Read { file: String, source: std::io::Error },
     #[error("cannot write {file}: {source}")]
     Write { file: String, source: std::io::Error },
+    #[error(transparent)]
+    Merge(#[from] crate::peft::MergeError),
     #[error(transparent)]
     Adapter(#[from] crate::peft::AdapterError),
     #[error(transparent)]

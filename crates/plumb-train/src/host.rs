@@ -55,7 +55,7 @@ pub enum FileDtype {
 }
 
 impl FileDtype {
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::F32 => "F32",
             Self::F16 => "F16",
@@ -63,9 +63,39 @@ impl FileDtype {
         }
     }
 
-    fn bytes(self) -> usize {
+    pub(crate) fn bytes(self) -> usize {
         if self == Self::F32 { 4 } else { 2 }
     }
+}
+
+/// f32 as little-endian bytes, rounded to nearest even once.
+///
+/// # Errors
+/// The first value that `dtype` cannot hold.
+pub(crate) fn encode(values: &[f32], dtype: FileDtype) -> Result<Vec<u8>, (usize, f32)> {
+    let mut bytes = Vec::with_capacity(values.len().saturating_mul(dtype.bytes()));
+    for (index, &value) in values.iter().enumerate() {
+        let finite = match dtype {
+            FileDtype::F32 => {
+                bytes.extend(value.to_le_bytes());
+                value.is_finite()
+            }
+            FileDtype::F16 => {
+                let narrow = f16::from_f32(value);
+                bytes.extend(narrow.to_le_bytes());
+                narrow.is_finite()
+            }
+            FileDtype::Bf16 => {
+                let narrow = bf16::from_f32(value);
+                bytes.extend(narrow.to_le_bytes());
+                narrow.is_finite()
+            }
+        };
+        if !finite {
+            return Err((index, value));
+        }
+    }
+    Ok(bytes)
 }
 
 /// Why a tensor file could not be read or written.
@@ -185,28 +215,11 @@ pub fn write_tensors(file: &str, content: &TensorFile, dtype: FileDtype) -> Resu
     bytes.extend((text.len() as u64).to_le_bytes());
     bytes.extend(text.as_bytes());
     for (name, tensor) in &content.tensors {
-        for (index, &value) in tensor.values.iter().enumerate() {
-            let finite = match dtype {
-                FileDtype::F32 => {
-                    bytes.extend(value.to_le_bytes());
-                    true
-                }
-                FileDtype::F16 => {
-                    let narrow = f16::from_f32(value);
-                    bytes.extend(narrow.to_le_bytes());
-                    narrow.is_finite()
-                }
-                FileDtype::Bf16 => {
-                    let narrow = bf16::from_f32(value);
-                    bytes.extend(narrow.to_le_bytes());
-                    narrow.is_finite()
-                }
-            };
-            if !finite {
-                let (file, tensor) = (file.to_owned(), name.clone());
-                return Err(HostError::Overflow { file, tensor, index, value, dtype: dtype.name() });
-            }
-        }
+        let encoded = encode(&tensor.values, dtype).map_err(|(index, value)| {
+            let (file, tensor) = (file.to_owned(), name.clone());
+            HostError::Overflow { file, tensor, index, value, dtype: dtype.name() }
+        })?;
+        bytes.extend(encoded);
     }
     Ok(bytes)
 }

@@ -182,6 +182,7 @@ impl Learner {
         let options = PassOptions { recompute: self.recompute, loss_scale: self.loss_scale };
         let pass = backprop::pass(&self.model, &self.learn, batch, objective, options, &mut self.sums);
         self.model.set_dropout(None);
+        let pass = pass?;
         let nll = read(pass.nll).await?;
         let objective = read(pass.objective).await?.first().copied().unwrap_or(f32::NAN);
         Ok(PassOutcome { nll, objective: f64::from(objective) })

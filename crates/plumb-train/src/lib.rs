@@ -12,7 +12,6 @@ pub mod encode;
 pub mod error;
 pub mod estimate;
 pub mod feature;
-pub mod full;
 pub mod host;
 pub mod learner;
 pub mod loss;

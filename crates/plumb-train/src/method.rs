@@ -15,8 +15,8 @@ use crate::error::{Result, TrainError};
 use crate::host::{HostTensor, TensorMap};
 use crate::learner::{Learner, read};
 use crate::peft::{
-    Activation, Adapter, AdapterConfig, BottleneckInit, BottleneckTensors, BottleneckVariant, LoraInit,
-    ModuleInfo, ModuleKind, ResolvedAdapter, SavedTensors,
+    Activation, Adapter, AdapterConfig, BottleneckInit, BottleneckTensors, BottleneckVariant, Layout,
+    LoraInit, ModuleInfo, ModuleKind, ResolvedAdapter, SavedTensors,
 };
 
 /// What PEFT puts before every module path.
@@ -51,6 +51,18 @@ pub fn modules(config: &ModelConfig) -> Vec<ModuleInfo> {
     out
 }
 
+/// What a checkpoint of `config` holds, for merging and rewriting it.
+#[must_use]
+pub fn layout(config: &ModelConfig) -> Layout {
+    Layout {
+        tensors: config.tensors(),
+        modules: modules(config),
+        hidden: config.text.hidden,
+        layers: config.text.layers,
+        tied: config.tied,
+    }
+}
+
 fn vector(tensor: &HostTensor, device: &Device) -> Tensor<1> {
     let n = tensor.values.len();
     Tensor::from_data(TensorData::new(tensor.values.clone(), [n]), (device, DType::F32))
@@ -82,13 +94,9 @@ pub fn attach(model: &mut SmolVlm, adapter: &Adapter) -> Result<BTreeSet<String>
                 if tensors.magnitude.is_some() {
                     names.insert(format!("{path}.lora_magnitude_vector"));
                 }
-                let slot = Lora {
-                    a: matrix(&tensors.a, &device),
-                    b: matrix(&tensors.b, &device),
-                    scale: tensors.scale,
-                    dropout: lora.dropout,
-                    magnitude: tensors.magnitude.as_ref().map(|m| vector(m, &device)),
-                };
+                let magnitude = tensors.magnitude.as_ref().map(|m| vector(m, &device));
+                let (a, b) = (matrix(&tensors.a, &device), matrix(&tensors.b, &device));
+                let slot = Lora::new(a, b, tensors.scale, lora.dropout, magnitude);
                 put(model, &path, LinearAdapter::Lora(slot))?;
             }
             names.extend(replace(model, &saved)?);

@@ -131,6 +131,12 @@ impl Schedule {
             Decay::Constant => 1.0,
         }
     }
+
+    /// As [`Self::factor`], but the warm-up rises from its first step on: at rate 0 that step would be spent on nothing.
+    #[must_use]
+    pub fn training_factor(&self, step: u64) -> f64 {
+        if step < self.warmup { self.factor(step + 1) } else { self.factor(step) }
+    }
 }
 
 #[cfg(test)]
@@ -145,6 +151,7 @@ mod tests {
         assert_eq!(s.factor(4), 1.0);
         assert!((s.factor(12) - 0.5).abs() < 1e-12);
         assert!(s.factor(20) < 1e-12);
+        assert_eq!([0, 3, 4].map(|step| s.training_factor(step)), [0.25, 1.0, 1.0]);
         assert_eq!(Schedule { warmup: 0, total: 0, decay: Decay::Cosine }.factor(0), 1.0);
     }
 

@@ -41,14 +41,7 @@ fn base(model: &str) -> anyhow::Result<(PathBuf, Layout)> {
     let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let config =
         ModelConfig::from_json(&text).with_context(|| format!("the model in {}", folder.display()))?;
-    let layout = Layout {
-        tensors: config.tensors(),
-        modules: plumb_train::method::modules(&config),
-        hidden: config.text.hidden,
-        layers: config.text.layers,
-        tied: config.tied,
-    };
-    Ok((folder, layout))
+    Ok((folder, plumb_train::method::layout(&config)))
 }
 
 fn merge(args: &Merge) -> anyhow::Result<ExitCode> {

@@ -146,7 +146,7 @@ fn describe(plan: &Plan) -> String {
         "learns   {} of {} parameters ({share:.3} %)\n\
          data     {} samples, {} held out{}\n\
          steps    {}\n\
-         memory   about {:.0} MiB: weights {:.0}, gradients and moments {:.0}, a step {:.0}, kept image features {:.0}, program {:.0}\n\
+         memory   about {:.0} MiB: weights {:.0}, gradients and moments {:.0}, a step {:.0}, saving {:.0}, kept image features {:.0}, program and data {:.0}\n\
          recompute {} · image features {}\n",
         plan.trainable,
         plan.parameters,
@@ -162,6 +162,7 @@ fn describe(plan: &Plan) -> String {
         mib(e.weights),
         mib(e.optimizer),
         mib(e.activations),
+        mib(e.saving),
         mib(e.features),
         mib(e.fixed),
         if plan.recompute { "on" } else { "off" },

@@ -3,7 +3,7 @@
 //! burn's CPU backend computes each operation of its own; a 500M model is then bound by packing weights anew
 //! for every product, by scalar `tanh` and `exp`, and by passes over memory between operations. The kernels
 //! here take the same tensors (weights in `[out, in]`, any of f32, f16, bf16) and fuse what belongs together.
-//! They exist for x86-64 with AVX2 or AVX-512; everywhere else, and for tensors that take part in autodiff,
+//! They exist for x86-64 with AVX2 or AVX-512; everywhere else
 //! [`crate::ops`] uses burn's operations, to which the tests hold these kernels.
 //!
 //! This is the one module of the workspace with `unsafe`: vector intrinsics and unchecked tiles cannot be
@@ -12,10 +12,12 @@
 #![expect(unsafe_code, reason = "vector intrinsics; sizes are asserted at each kernel's safe entry")]
 
 pub(crate) mod attention;
+pub(crate) mod attention_grad;
 pub(crate) mod backward;
 pub(crate) mod elementwise;
 pub(crate) mod linear;
 pub(crate) mod linear_grad;
+pub(crate) mod low_rank;
 mod scratch;
 pub(crate) mod simd;
 mod tile;

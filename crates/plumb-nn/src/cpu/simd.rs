@@ -25,6 +25,14 @@ impl Level {
             Self::Avx2 => "avx2",
         }
     }
+
+    /// f32 numbers in a vector.
+    pub(crate) fn lanes(self) -> usize {
+        match self {
+            Self::Avx512 => 16,
+            Self::Avx2 => 8,
+        }
+    }
 }
 
 /// The best level that this processor has, or `None` where only the portable path works.
@@ -91,7 +99,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn sum(a: Self::V) -> f32;
 
     /// `e^x`, relative error below 3e-7 on [-87, 88]; clamps outside, and below -87 gives a number under 1e-37.
-    /// Cody-Waite reduction by ln 2 in two parts and a degree-6 polynomial.
+    /// Cody-Waite reduction by ln 2 in two parts and a degree-7 polynomial.
     #[inline(always)]
     unsafe fn exp(x: Self::V) -> Self::V {
         unsafe {
@@ -99,8 +107,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
             let n = Self::round(Self::mul(x, Self::splat(std::f32::consts::LOG2_E)));
             let r = Self::fma(n, Self::splat(-0.693_359_4), x);
             let r = Self::fma(n, Self::splat(2.121_944_4e-4), r);
-            let mut p = Self::splat(1.0 / 720.0);
-            for c in [1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+            let mut p = Self::splat(1.0 / 5040.0);
+            for c in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
                 p = Self::fma(p, r, Self::splat(c));
             }
             Self::scale(p, n)

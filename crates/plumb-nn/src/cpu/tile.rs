@@ -6,6 +6,8 @@
 //! Weights are always the left factor and activations the right one: packing then costs `O(m·k)` and not
 //! `O(n·k)`, which matters for prompts of about a hundred tokens, and weights stay in their `[out, in]` layout.
 
+use rayon::prelude::*;
+
 use super::simd::Simd;
 
 /// Rows of the left factor that one tile holds. 8 × 3 accumulators, 3 panel vectors and one broadcast leave
@@ -29,6 +31,64 @@ impl Left {
     pub(crate) unsafe fn offset_rows(self, i: usize) -> Self {
         Self { ptr: unsafe { self.ptr.add(i * self.row) }, ..self }
     }
+}
+
+/// A run of rows of the right factor, transposed.
+pub(crate) struct Panel {
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    pub(crate) vectors: usize,
+    /// Floats in a row.
+    pub(crate) width: usize,
+    /// Where it begins in the buffer of all.
+    pub(crate) offset: usize,
+}
+
+/// The panels of a right factor.
+pub(crate) struct Panels {
+    panels: Vec<Panel>,
+    inner: usize,
+}
+
+impl Panels {
+    /// Cuts `count` rows of `inner` floats.
+    pub(crate) fn new(count: usize, inner: usize, lanes: usize) -> Self {
+        let wide = lanes * PANEL_VECTORS;
+        let panel = |p: usize| {
+            let first = p * wide;
+            let count = (count - first).min(wide);
+            let vectors = count.div_ceil(lanes);
+            Panel { first, count, vectors, width: vectors * lanes, offset: first * inner }
+        };
+        Self { panels: (0..count.div_ceil(wide)).map(panel).collect(), inner }
+    }
+
+    /// Floats of all together.
+    pub(crate) fn size(&self) -> usize {
+        self.panels.last().map_or(0, |p| p.offset + p.width * self.inner)
+    }
+
+    /// Rows of the factor.
+    pub(crate) fn rows(&self) -> usize {
+        self.panels.last().map_or(0, |p| p.first + p.count)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Panel> {
+        self.panels.iter()
+    }
+
+    pub(crate) fn each(&self) -> impl ParallelIterator<Item = &Panel> {
+        self.panels.par_iter()
+    }
+}
+
+/// The size of tasks, a multiple of `step` between half of `most` and `most`, that lets the threads end together over
+/// `total`.
+pub(crate) fn even_tasks(total: usize, step: usize, most: usize) -> usize {
+    let threads = rayon::current_num_threads();
+    let longest = |size: usize| total.div_ceil(size).div_ceil(threads) * size;
+    let sizes = (most / step).div_ceil(2).max(1)..=(most / step).max(1);
+    sizes.map(|i| i * step).min_by_key(|&size| (longest(size), std::cmp::Reverse(size))).unwrap_or(step)
 }
 
 #[inline(always)]

@@ -210,20 +210,22 @@ impl Auxiliary {
     }
 
     /// The teacher's logits and image features of a batch, as far as they are asked for.
-    #[must_use]
+    ///
+    /// # Errors
+    /// Frames whose patches do not fit the teacher's connector.
     pub fn teach(
         &self,
         teacher: &SmolVlm,
         distil: &DistilConfig,
         batch: &Batch,
-    ) -> (Option<Teacher>, Option<Tensor<2>>) {
-        let features = backprop::batch_features(teacher, batch);
+    ) -> Result<(Option<Teacher>, Option<Tensor<2>>)> {
+        let features = backprop::batch_features(teacher, batch)?;
         let &DistilConfig { alpha, temperature, .. } = distil;
         let logits = (alpha < 1.0).then(|| backprop::logits_after(teacher, batch, features.clone()));
-        (
+        Ok((
             logits.map(|logits| Teacher { logits, alpha, temperature }),
             features.filter(|_| self.features > 0.0),
-        )
+        ))
     }
 }
 

@@ -25,7 +25,7 @@ mod tests;
 pub use adapter::{Adapter, HUB_TENSORS, PEFT_TENSORS};
 pub use bottleneck::{Activation, BottleneckConfig, BottleneckInit, BottleneckVariant, Reduction};
 pub use checkpoint::{
-    Layout, MergeError, MergeOptions, MergeReport, MergedShard, can_merge, merge_checkpoint,
+    Layout, MergeError, MergeOptions, MergeReport, MergedShard, can_merge, merge_checkpoint, replace_weights,
 };
 pub use config::{AdapterConfig, Base, CONFIG_FILE, Ia3Config, PromptTuningConfig};
 pub use convert::{AdapterFolder, AdapterFormat, convert_adapter, read_adapter_folder};

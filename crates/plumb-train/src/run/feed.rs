@@ -123,9 +123,14 @@ impl Feed {
         use sha2::{Digest as _, Sha256};
         let mut hash = Sha256::new();
         let mut buffer = vec![0u8; 1 << 20];
+        // One file can be several data sets, each with other records of it.
+        let mut seen = std::collections::BTreeSet::new();
         for (data, source) in config.data.iter().zip(&self.sources) {
             for (name, _) in source.files() {
                 let path = if data.path.is_dir() { data.path.join(name) } else { data.path.clone() };
+                if !seen.insert(path.clone()) {
+                    continue;
+                }
                 let fail = |source| TrainError::Read { file: path.display().to_string(), source };
                 let mut file = std::fs::File::open(&path).map_err(fail)?;
                 loop {

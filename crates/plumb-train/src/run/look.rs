@@ -30,7 +30,7 @@ impl Trainer {
                 let prepared = self.data.plain(*source, *sample)?;
                 samples.push(encode::encode(&self.processor, &prepared)?);
             }
-            let batch = collate(self.learner.model(), &self.processor, samples, self.cache.as_mut());
+            let batch = collate(self.learner.model(), &self.processor, samples, self.cache.as_mut())?;
             let found = backprop::evaluate(self.learner.model(), &batch).await?;
             let mut correct = vec![true; batch.ids.len()];
             for (target, (loss, hit)) in batch.targets.iter().zip(found) {
@@ -97,11 +97,14 @@ impl Trainer {
         let model = self.learner.model();
         let frames: usize = prompt.images.iter().map(|t| t.frames.len()).sum();
         let side = prompt.images.first().and_then(|t| t.frames.first()).map_or(0, |f| f.width() as usize);
-        let features = (frames > 0).then(|| {
-            let pixels: Vec<f32> =
-                prompt.images.iter().flat_map(|t| self.processor.images().normalise(t)).collect();
-            backprop::image_features(model, &pixels, frames, side, side)
-        });
+        let features = match frames {
+            0 => None,
+            _ => {
+                let pixels: Vec<f32> =
+                    prompt.images.iter().flat_map(|t| self.processor.images().normalise(t)).collect();
+                Some(model.image_features(&pixels, frames, side, side)?)
+            }
+        };
         let embeddings = model.embed(&prompt.ids, features.as_ref())?;
         let mut prefix = Prefix::new(model, embeddings, MOST_TOKENS).await?;
         let mut continuation = prefix.continuation(model);

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use plumb_nn::DropoutSeed;
+use plumb_nn::{DropoutSeed, Precision};
 use plumb_vlm::{Processor, SmolVlm};
 use serde_json::Value;
 
@@ -17,16 +17,16 @@ use crate::checkpoint::{
     Checkpoint, CheckpointStore, LossScale, METRICS_FILE, MetricLine, MetricsLog, RealFs, Retention,
     RngState, RunIdentity, StepMetrics, TrainState,
 };
-use crate::config::TrainConfig;
+use crate::config::{MethodConfig, TrainConfig};
 use crate::data::{BatchStream, StreamState, mask_report};
 use crate::encode::{self, Encoded, FeatureCache, collate};
 use crate::error::{Result, TrainError};
 use crate::estimate::{self, Estimate};
-use crate::host::FileDtype;
+use crate::host::{FileDtype, TensorMap};
 use crate::learner::Learner;
 use crate::method;
 use crate::optimizer::Schedule;
-use crate::peft::AdapterConfig;
+use crate::peft::{AdapterConfig, MergeOptions, replace_weights};
 
 pub use event::{Control, Finished, Plan, TrainEvent};
 use feed::Feed;
@@ -198,7 +198,10 @@ impl Trainer {
         };
         trainer.recompute = match trainer.config.recompute {
             Some(recompute) => recompute,
-            None => trainer.estimate()?.activations_kept > 1 << 30,
+            None => {
+                let example = trainer.example()?;
+                trainer.estimate(&example).activations_kept > 1 << 30
+            }
         };
         trainer.learner.set_recompute(trainer.recompute);
         Ok(trainer)
@@ -209,14 +212,7 @@ impl Trainer {
     /// # Errors
     /// A sample that cannot be read.
     pub fn plan(&mut self) -> Result<Plan> {
-        let (source, sample) = self
-            .data
-            .splits
-            .iter()
-            .enumerate()
-            .find_map(|(source, split)| Some((source, *split.train.first()?)))
-            .ok_or(TrainError::NothingLearns)?;
-        let encoded = self.encode(source, sample, 0)?;
+        let encoded = self.example()?;
         let image = Some(self.processor.image_token_id());
         let processor = &self.processor;
         let masked = mask_report(&encoded.ids, &encoded.learn, image, &mut |ids| {
@@ -236,7 +232,7 @@ impl Trainer {
             refused,
             trainable: self.learner.num_trainable(),
             parameters: self.learner.model().num_params(),
-            estimate: self.estimate()?,
+            estimate: self.estimate(&encoded),
             recompute: self.recompute,
             features_cached: self.cache.is_some(),
             masked: format!("{}: {masked}", encoded.id),
@@ -244,15 +240,15 @@ impl Trainer {
         })
     }
 
-    fn estimate(&mut self) -> Result<Estimate> {
-        let (source, sample) = self
-            .data
-            .splits
-            .iter()
-            .enumerate()
-            .find_map(|(source, split)| Some((source, *split.train.first()?)))
-            .ok_or(TrainError::NothingLearns)?;
-        let encoded = self.encode(source, sample, 0)?;
+    /// The first sample that is learned, for the plan.
+    fn example(&self) -> Result<Encoded> {
+        let first = |(source, split): (usize, &crate::data::Split)| Some((source, *split.train.first()?));
+        let found = self.data.splits.iter().enumerate().find_map(first);
+        let (source, sample) = found.ok_or(TrainError::NothingLearns)?;
+        self.encode(source, sample, 0)
+    }
+
+    fn estimate(&mut self, encoded: &Encoded) -> Estimate {
         let frames = encoded.images.iter().map(|t| t.frames.len()).sum();
         let shape = estimate::StepShape {
             samples: self.config.batch.samples.max(1),
@@ -270,8 +266,14 @@ impl Trainer {
                     self.total * u64::from(self.config.accumulate) * self.config.batch.samples.max(1) as u64;
                 all.min(shown + self.config.evaluate.samples as u64)
             },
+            branches_apart: matches!(self.config.method,
+                MethodConfig::Lora { dora, dropout, .. } if dora || dropout > 0.0),
+            teacher_bytes: self
+                .teacher
+                .as_ref()
+                .map_or(0, |teacher| teacher.num_params() as u64 * teacher.precision().bytes() as u64),
         };
-        Ok(estimate::estimate(&mut self.learner, &shape))
+        estimate::estimate(&mut self.learner, &shape)
     }
 
     /// Runs to the end, or until `listen` says stop.
@@ -364,7 +366,7 @@ impl Trainer {
             self.state.epoch = epoch;
             self.state.samples_seen += samples.len() as u64;
             names.push(samples.iter().map(|s| s.id.clone()).collect::<Vec<_>>());
-            let batch = collate(self.learner.model(), &self.processor, samples, self.cache.as_mut());
+            let batch = collate(self.learner.model(), &self.processor, samples, self.cache.as_mut())?;
             micro.push((batch, hints));
         }
         let labels: usize = micro.iter().map(|(b, _)| b.targets.len()).sum();
@@ -373,7 +375,7 @@ impl Trainer {
         let (mut nll, mut objective_value) = (0.0, 0.0);
         for (i, (batch, hints)) in micro.iter().enumerate() {
             let (teacher, features) = match (&self.teacher, &self.config.loss.distil) {
-                (Some(teacher), Some(distil)) => self.auxiliary.teach(teacher, distil, batch),
+                (Some(teacher), Some(distil)) => self.auxiliary.teach(teacher, distil, batch)?,
                 _ => (None, None),
             };
             let tasks = self.auxiliary.tasks(batch, hints, &counts, &self.learner, features);
@@ -401,12 +403,7 @@ impl Trainer {
             total: self.total,
             decay: self.config.optimizer.decay,
         };
-        // A warm-up that began at rate 0 would spend its first step on nothing.
-        let factor = if schedule.warmup > 0 && self.state.step < schedule.warmup {
-            (self.state.step + 1) as f64 / schedule.warmup as f64
-        } else {
-            schedule.factor(self.state.step)
-        };
+        let factor = schedule.training_factor(self.state.step);
         let optimizer = self.config.optimizer.clone();
         let outcome = self.learner.step(|name| optimizer.peak(name) * factor).await?;
         self.scale(outcome.skipped);
@@ -494,13 +491,7 @@ impl Trainer {
             }
             None => {
                 let weights = self.learner.weights().await?;
-                crate::full::write(
-                    Path::new(&self.config.model),
-                    &folder,
-                    &weights,
-                    self.config.save_as,
-                    &run,
-                )?;
+                self.write_model(weights, &folder, run)?;
             }
         }
         Ok(folder)
@@ -510,6 +501,31 @@ impl Trainer {
     #[must_use]
     pub fn into_model(self) -> SmolVlm {
         self.learner.into_model()
+    }
+
+    /// The base's checkpoint with what has learned in the place of what it was.
+    fn write_model(&self, mut weights: TensorMap, folder: &Path, run: Value) -> Result<()> {
+        if folder.exists() {
+            // The result of the same run, finished before; the checkpoint that it is made of stays.
+            std::fs::remove_dir_all(folder)
+                .map_err(|source| TrainError::Write { file: folder.display().to_string(), source })?;
+        }
+        let layout = method::layout(self.learner.model().config());
+        // Heads of auxiliary losses stay in the checkpoint: they are no part of the model.
+        weights.retain(|name, _| layout.tensors.iter().any(|(known, _)| known == name));
+        let dtype = self.config.save_as.map(|precision| match precision {
+            Precision::F32 => FileDtype::F32,
+            Precision::F16 => FileDtype::F16,
+            Precision::Bf16 => FileDtype::Bf16,
+        });
+        let origin = match run {
+            Value::Object(origin) => origin,
+            _ => serde_json::Map::new(),
+        };
+        let options = MergeOptions { dtype, origin };
+        let base = Path::new(&self.config.model);
+        replace_weights(base, &layout, weights, folder, &options, &mut |_, _| true)?;
+        Ok(())
     }
 
     /// The learner, for looking at the trained model.

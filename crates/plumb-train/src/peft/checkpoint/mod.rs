@@ -22,14 +22,14 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{Adapter, AdapterConfig, ModuleInfo, RUN_FILE};
-use crate::host::FileDtype;
+use crate::host::{FileDtype, TensorMap, encode};
 
 pub use error::MergeError;
 use output::{Output, Written, config, count, header, read_limited, write_file};
 use plan::Plan;
 use staging::Staging;
 pub(super) use weights::stored_types;
-use weights::{INDEX, SINGLE, Shard, Stored, decode, dtype_name, encode, not_finite, open_weights, width};
+use weights::{INDEX, SINGLE, Shard, Stored, decode, not_finite, open_weights};
 
 /// Small files of a checkpoint that are copied unchanged. Model cards stay behind: they speak of another model.
 const COPIED: [&str; 16] = [
@@ -147,16 +147,45 @@ pub fn merge_checkpoint(
 ) -> Result<MergeReport, MergeError> {
     can_merge(&adapter.config)?;
     let plan = Plan::new(adapter, layout)?;
+    rewrite(base, layout, &plan, adapter.config.method(), out, options, progress)
+}
+
+/// Writes the checkpoint in `base` with `weights` in the place of its tensors of the same name, each in its type or in that
+/// of `options`, to `out`: the result of full fine-tuning. Values are in the order of the base's tensor.
+///
+/// # Errors
+/// As [`merge_checkpoint`]; a tensor that the base does not have or that has another number of values.
+pub fn replace_weights(
+    base: &Path,
+    layout: &Layout,
+    weights: TensorMap,
+    out: &Path,
+    options: &MergeOptions,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<MergeReport, MergeError> {
+    let plan = Plan::replacing(weights, layout)?;
+    rewrite(base, layout, &plan, "full", out, options, progress)
+}
+
+fn rewrite(
+    base: &Path,
+    layout: &Layout,
+    plan: &Plan,
+    method: &str,
+    out: &Path,
+    options: &MergeOptions,
+    progress: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<MergeReport, MergeError> {
     let (shards, indexed) = open_weights(base)?;
     check_base(&shards, layout)?;
     let staging = Staging::beside(out)?;
     let mut merge = Merge {
         base,
-        plan: &plan,
+        plan,
         options,
         report: MergeReport {
             out: out.to_owned(),
-            method: adapter.config.method().to_owned(),
+            method: method.to_owned(),
             merged_modules: plan.merged,
             replaced_modules: plan.replaced,
             tensors: 0,
@@ -225,8 +254,8 @@ impl Merge<'_> {
             let tensors = self.tensors_of(shard)?;
             for tensor in &tensors {
                 index.insert(tensor.name.clone(), json!(shard.name));
-                dtypes.insert(dtype_name(tensor.dtype));
-                size += count(tensor.source) * width(tensor.dtype) as u64;
+                dtypes.insert(tensor.dtype.name());
+                size += count(tensor.source) * tensor.dtype.bytes() as u64;
                 self.report.parameters += count(tensor.source);
             }
             self.report.tensors += tensors.len();
@@ -303,7 +332,7 @@ impl Merge<'_> {
             tensor: tensor.name.clone(),
             index,
             value,
-            dtype: dtype_name(tensor.dtype),
+            dtype: tensor.dtype.name(),
         })?;
         let kept = change.is_none() || encode(&decode(raw, from), tensor.dtype).as_ref() == Ok(&bytes);
         self.report.changed_tensors += usize::from(!kept);

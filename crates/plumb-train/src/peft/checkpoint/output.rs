@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::error::{MergeError, io_error};
-use super::weights::{Stored, dtype_name, hex, width};
+use super::weights::{Stored, hex};
 use crate::host::FileDtype;
 
 /// No configuration or tokenizer file of a real model comes near this.
@@ -79,8 +79,8 @@ pub(super) fn header(metadata: &BTreeMap<String, String>, tensors: &[Written<'_>
     header.insert("__metadata__".to_owned(), json!(metadata));
     let mut start = 0u64;
     for tensor in tensors {
-        let end = start + count(tensor.source) * width(tensor.dtype) as u64;
-        let dtype = dtype_name(tensor.dtype);
+        let end = start + count(tensor.source) * tensor.dtype.bytes() as u64;
+        let dtype = tensor.dtype.name();
         let entry = json!({ "dtype": dtype, "shape": tensor.source.shape, "data_offsets": [start, end] });
         header.insert(tensor.name.clone(), entry);
         start = end;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::error::MergeError;
 use super::{EMBEDDING, HEAD, Layout};
-use crate::host::HostTensor;
+use crate::host::{HostTensor, TensorMap, elements};
 use crate::peft::{
     Adapter, AdapterError, LoraFactors, LoraTensors, ResolvedAdapter, SavedTensors, merge_ia3, merge_lora,
 };
@@ -72,6 +72,27 @@ impl Plan {
             return Err(MergeError::Tied { stored: EMBEDDING.to_owned() });
         }
         Ok(Self { changes, merged, replaced, untied: layout.tied && head })
+    }
+}
+
+impl Plan {
+    /// Replaces tensors by name.
+    pub(super) fn replacing(weights: TensorMap, layout: &Layout) -> Result<Self, MergeError> {
+        let replaced = weights.len();
+        let mut changes = BTreeMap::new();
+        for (name, tensor) in weights {
+            let shape = layout.tensors.iter().find(|(known, _)| *known == name).map(|(_, shape)| shape);
+            let fits = |shape: &&Vec<usize>| elements(shape) == Some(tensor.values.len());
+            let Some(shape) = shape.filter(fits) else {
+                let reason =
+                    format!("the base has no tensor of this name with {} values", tensor.values.len());
+                return Err(AdapterError::Merge { module: name, reason }.into());
+            };
+            // A convolution kernel is a matrix in the model and has four axes in files.
+            let tensor = HostTensor { shape: shape.clone(), values: tensor.values };
+            changes.insert(name, Change::Replaced(tensor));
+        }
+        Ok(Self { changes, merged: 0, replaced, untied: false })
     }
 }
 

@@ -218,14 +218,6 @@ pub(super) fn open_weights(folder: &Path) -> Result<(Vec<Shard>, bool), MergeErr
     Ok((shards, true))
 }
 
-pub(super) fn dtype_name(dtype: FileDtype) -> &'static str {
-    match dtype {
-        FileDtype::F32 => "F32",
-        FileDtype::F16 => "F16",
-        FileDtype::Bf16 => "BF16",
-    }
-}
-
 /// Little-endian bytes as f32.
 pub(super) fn decode(raw: &[u8], dtype: FileDtype) -> Vec<f32> {
     match dtype {
@@ -250,38 +242,4 @@ pub(super) fn not_finite(raw: &[u8], dtype: FileDtype) -> Option<(usize, f32)> {
     let values = raw.as_chunks().0;
     let found = values.iter().position(|&b| u16::from_le_bytes(b) & mask == mask)?;
     Some((found, wide(&values[found])))
-}
-
-/// f32 as little-endian bytes, rounded to nearest even once.
-///
-/// # Errors
-/// The first value that `dtype` cannot hold.
-pub(super) fn encode(values: &[f32], dtype: FileDtype) -> Result<Vec<u8>, (usize, f32)> {
-    let mut bytes = Vec::with_capacity(values.len().saturating_mul(width(dtype)));
-    for (index, &value) in values.iter().enumerate() {
-        let finite = match dtype {
-            FileDtype::F32 => {
-                bytes.extend(value.to_le_bytes());
-                value.is_finite()
-            }
-            FileDtype::F16 => {
-                let narrow = f16::from_f32(value);
-                bytes.extend(narrow.to_le_bytes());
-                narrow.is_finite()
-            }
-            FileDtype::Bf16 => {
-                let narrow = bf16::from_f32(value);
-                bytes.extend(narrow.to_le_bytes());
-                narrow.is_finite()
-            }
-        };
-        if !finite {
-            return Err((index, value));
-        }
-    }
-    Ok(bytes)
-}
-
-pub(super) fn width(dtype: FileDtype) -> usize {
-    if dtype == FileDtype::F32 { 4 } else { 2 }
 }

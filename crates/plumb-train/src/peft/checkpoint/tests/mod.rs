@@ -11,9 +11,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::weights::{Shard, decode, encode, hex, not_finite};
+use super::weights::{Shard, decode, hex, not_finite};
 use super::*;
-use crate::host::{HostTensor, TensorFile, TensorMap, read_tensors, write_tensors};
+use crate::host::{HostTensor, TensorFile, TensorMap, encode, read_tensors, write_tensors};
 use crate::peft::{AdapterConfig, Base, Ia3Config, LoraConfig, ModuleKind, Names};
 
 const Q: &str = "model.text_model.layers.0.self_attn.q_proj";

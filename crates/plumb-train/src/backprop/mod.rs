@@ -4,15 +4,17 @@
 //! burn's graph, pulls the gradient through it and forgets it (Chen et al. 2016, arXiv 1604.06174, with a segment per
 //! block). Memory is then that of one block whatever the depth; blocks beneath everything that learns are not visited.
 
+mod tower;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{DType, Device, Gradients, Tensor, TensorData};
 use plumb_nn::{Parameters, Visitor, ops};
 use plumb_vlm::SmolVlm;
 use plumb_vlm::decoder::Embedding;
-use plumb_vlm::vision::Grid;
 
 use crate::batch::{Batch, Frames};
+use crate::error::Result;
 use crate::loss::{Objective, ROWS_AT_ONCE};
 
 /// Sums of gradients by the name of their tensor, each flattened.
@@ -260,6 +262,9 @@ enum Held {
 }
 
 /// One forward and backward pass over `batch`: adds the gradients of everything in `learn` to `sums`.
+///
+/// # Errors
+/// Frames whose patches do not fit the connector.
 pub fn pass(
     model: &SmolVlm,
     learn: &BTreeSet<String>,
@@ -267,40 +272,11 @@ pub fn pass(
     objective: &Objective<'_>,
     options: PassOptions,
     sums: &mut GradientSums,
-) -> Pass {
+) -> Result<Pass> {
     let plan = Plan::of(model, learn);
     let device = model.device();
 
-    // Forward: the tower and the connector.
-    let vision = model.vision();
-    let layout = vision.layout();
-    let mut tower: Vec<Held> = Vec::new();
-    let mut pixels = None;
-    let features = match &batch.frames {
-        Frames::None => None,
-        Frames::Features(features) => Some(features.clone()),
-        Frames::Pixels { pixels: values, frames, height, width } => {
-            let (patches, grid) = vision.patches(values, *frames, *height, *width);
-            let mut x = vision.embedding().forward(patches.clone(), grid);
-            for (i, block) in vision.blocks().iter().enumerate() {
-                let run = |b: &plumb_vlm::vision::Block, x| b.forward(x, grid.frames, layout);
-                let active = plan.vision[i] || plan.below_vision(i);
-                if active && !options.recompute {
-                    let graph = record(block, learn, x, plan.below_vision(i), run);
-                    x = graph.output.clone().inner();
-                    tower.push(Held::Graph(graph));
-                } else {
-                    tower.extend(active.then(|| Held::Input(x.clone())));
-                    x = run(block, x);
-                }
-            }
-            let hidden = x;
-            let features = model.connector().forward(vision.norm().forward(hidden.clone()), grid);
-            pixels = Some((patches, grid, hidden));
-            Some(features)
-        }
-    };
-
+    let (features, tower) = tower::forward(model, learn, &plan, &batch.frames, options)?;
     let (matched, feature_gradient) =
         objective.at_features(features.as_ref(), options.loss_scale, sums).unzip();
 
@@ -363,7 +339,7 @@ pub fn pass(
     let nll = if nll.is_empty() { Tensor::zeros([0], (device, DType::F32)) } else { Tensor::cat(nll, 0) };
     let result = Pass { nll, objective: value };
     if !through {
-        return result;
+        return Ok(result);
     }
 
     // Backward: the language model.
@@ -377,19 +353,19 @@ pub fn pass(
             gradient = gradient + more;
         }
         let graph = match held[i].take() {
-            None => return result,
+            None => return Ok(result),
             Some(Held::Graph(graph)) => graph,
             Some(Held::Input(input)) => record(&text.blocks()[i], learn, input, plan.below_text(i), run),
         };
         match graph.pull(gradient, sums) {
             Some(g) => gradient = g,
-            None => return result,
+            None => return Ok(result),
         }
     }
 
     // Backward: the rows.
     if !(plan.assembly || plan.features()) {
-        return result;
+        return Ok(result);
     }
     let wants_features = plan.features() && features.is_some();
     let place = |module: &Assembly, features: Option<Tensor<2>>| module.forward(features, batch, device);
@@ -400,67 +376,13 @@ pub fn pass(
             record(&assembly, learn, none, false, |m, _| place(m, None))
         }
     };
-    let Some(mut gradient) = graph.pull(gradient, sums) else { return result };
-    let (Some((patches, grid, hidden)), true) = (pixels, plan.features()) else { return result };
-
-    // Backward: the connector and the tower.
-    if let Some(more) = feature_gradient {
-        gradient = gradient + more;
-    }
-    let end = TowerEnd { norm: vision.norm().clone(), connector: model.connector().clone() };
-    let graph = record(&end, learn, hidden, plan.below_vision(plan.vision.len()), |m, x| {
-        m.connector.forward(m.norm.forward(x), grid)
-    });
-    match graph.pull(gradient, sums) {
-        Some(g) => gradient = g,
-        None => return result,
-    }
-    for i in (0..vision.blocks().len()).rev() {
-        let Some(held) = tower.pop() else { return result };
-        let graph = match held {
-            Held::Graph(graph) => graph,
-            Held::Input(input) => record(&vision.blocks()[i], learn, input, plan.below_vision(i), |b, x| {
-                b.forward(x, grid.frames, layout)
-            }),
-        };
-        match graph.pull(gradient, sums) {
-            Some(g) => gradient = g,
-            None => return result,
+    if let (Some(mut gradient), Some(tower)) = (graph.pull(gradient, sums), tower) {
+        if let Some(more) = feature_gradient {
+            gradient = gradient + more;
         }
+        tower::backward(model, learn, &plan, tower, gradient, sums);
     }
-    if plan.patch {
-        record(vision.embedding(), learn, patches, false, |m, x| m.forward(x, grid)).pull(gradient, sums);
-    }
-    result
-}
-
-#[derive(Clone)]
-struct TowerEnd {
-    norm: plumb_nn::LayerNorm,
-    connector: plumb_vlm::vision::Connector,
-}
-
-impl Parameters for TowerEnd {
-    fn visit(&mut self, visitor: &mut impl Visitor) {
-        self.norm.visit(visitor);
-        self.connector.visit(visitor);
-    }
-}
-
-/// The vision features of frames without a graph, for [`Frames::Features`].
-#[must_use]
-pub fn image_features(
-    model: &SmolVlm,
-    pixels: &[f32],
-    frames: usize,
-    height: usize,
-    width: usize,
-) -> Tensor<2> {
-    let (patches, grid): (Tensor<2>, Grid) = model.vision().patches(pixels, frames, height, width);
-    let layout = model.vision().layout();
-    let x = model.vision().embedding().forward(patches, grid);
-    let x = model.vision().blocks().iter().fold(x, |x, b| b.forward(x, frames, layout));
-    model.connector().forward(model.vision().norm().forward(x), grid)
+    Ok(result)
 }
 
 /// The value of a scalar function of a module and its gradient by the input `[n, h]`; gradients of what learns go to
@@ -485,21 +407,25 @@ pub(crate) fn differentiate<M: Parameters + Clone>(
 }
 
 /// The image features of `batch` by `model`, `[image rows, h]`, without a graph.
-#[must_use]
-pub fn batch_features(model: &SmolVlm, batch: &Batch) -> Option<Tensor<2>> {
+///
+/// # Errors
+/// Frames whose patches do not fit the connector.
+pub fn batch_features(model: &SmolVlm, batch: &Batch) -> Result<Option<Tensor<2>>> {
     match &batch.frames {
-        Frames::None => None,
-        Frames::Features(features) => Some(features.clone()),
+        Frames::None => Ok(None),
+        Frames::Features(features) => Ok(Some(features.clone())),
         Frames::Pixels { pixels, frames, height, width } => {
-            Some(image_features(model, pixels, *frames, *height, *width))
+            Ok(Some(model.image_features(pixels, *frames, *height, *width)?))
         }
     }
 }
 
 /// The logits at the labels of `batch`, `[labels, vocab]`, without a graph.
-#[must_use]
-pub fn label_logits(model: &SmolVlm, batch: &Batch) -> Tensor<2> {
-    logits_after(model, batch, batch_features(model, batch))
+///
+/// # Errors
+/// As [`batch_features`].
+pub fn label_logits(model: &SmolVlm, batch: &Batch) -> Result<Tensor<2>> {
+    Ok(logits_after(model, batch, batch_features(model, batch)?))
 }
 
 /// As [`label_logits`] for image features that are at hand.
@@ -520,9 +446,9 @@ pub fn logits_after(model: &SmolVlm, batch: &Batch, features: Option<Tensor<2>>)
 /// The negative log-likelihood of each label, and whether it is the likeliest token.
 ///
 /// # Errors
-/// A failing device.
-pub async fn evaluate(model: &SmolVlm, batch: &Batch) -> crate::Result<Vec<(f32, bool)>> {
-    let logits = label_logits(model, batch);
+/// As [`batch_features`], and a failing device.
+pub async fn evaluate(model: &SmolVlm, batch: &Batch) -> Result<Vec<(f32, bool)>> {
+    let logits = label_logits(model, batch)?;
     let [n, vocab] = logits.dims();
     let values = crate::learner::read(logits.reshape([n * vocab])).await?;
     let rows = values.chunks_exact(vocab.max(1)).zip(&batch.targets);
