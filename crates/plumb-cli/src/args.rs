@@ -25,6 +25,8 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
+    /// Open the window: ask, scenes, evaluation, training
+    App(App),
     /// Ask one question about one image
     Ask(Ask),
     /// Run a benchmark (CV-Bench: parquet, 2D/3D parquets, or jsonl with an img folder); resumes a run that was stopped
@@ -51,6 +53,13 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Adapters: merge into a checkpoint, inspect, convert
     Adapters(AdaptersArgs),
+}
+
+/// What the window opens.
+#[derive(clap::Args)]
+pub(crate) struct App {
+    /// Pictures, benchmarks, data sets, and folders of runs, trainings, scenes, models or adapters
+    pub(crate) files: Vec<PathBuf>,
 }
 
 /// A model and how to run it.

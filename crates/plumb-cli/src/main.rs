@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         .init();
     let result = match args.command {
         None => commands::tour::run(args.json),
+        Some(Command::App(a)) => plumb_ui::native::run(a.files).map(|()| ExitCode::SUCCESS),
         Some(Command::Ask(a)) => commands::ask::run(a),
         Some(Command::Eval(a)) => commands::eval::run(a),
         Some(Command::Report(a)) => commands::report::run(&a),

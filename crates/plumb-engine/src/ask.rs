@@ -21,6 +21,112 @@ pub(crate) struct Ask {
     pub(crate) max_tokens: usize,
 }
 
+/// What is put to the model: one turn, and what is wanted of it.
+pub(crate) struct Put<'a> {
+    pub(crate) image: Option<&'a RgbImage>,
+    pub(crate) text: &'a str,
+    /// The beginning of the answer.
+    pub(crate) prefill: Option<&'a str>,
+    pub(crate) want: Want<'a>,
+}
+
+/// What is wanted.
+#[derive(Clone, Copy)]
+pub(crate) enum Want<'a> {
+    /// The likelihood of each option.
+    Option { preset: PromptPreset, sample: &'a Sample },
+    /// Text, of `most` tokens, piece by piece as it comes where `stream`.
+    Text { sampling: Sampling, most: usize, stream: bool },
+}
+
+/// What the model made of it.
+pub(crate) struct Got {
+    /// Log-likelihoods of the options, in the order in which they were shown.
+    pub(crate) scores: Option<Vec<f64>>,
+    pub(crate) text: String,
+    tokens: usize,
+    prompt: String,
+    prompt_tokens: usize,
+    frames: usize,
+    seconds: AskSeconds,
+}
+
+/// Asks. Every question of a person and every row of a benchmark goes through here.
+pub(crate) async fn put(session: &mut Session, put: Put<'_>, reporter: &Reporter) -> Result<Got> {
+    let prompt = session.prompt(put.text, put.image, put.prefill)?;
+    let key = put.image.map(RgbImage::content_hash);
+    let room = match put.want {
+        Want::Option { .. } => 16,
+        // The cache grows with an answer that is longer.
+        Want::Text { most, .. } => most.min(64),
+    };
+    let mut seconds = AskSeconds::default();
+    let mut prefix = session.prefix(&prompt, key.as_deref(), room, &mut seconds).await?;
+    reporter.checkpoint()?;
+    let start = Instant::now();
+    let (scores, text, tokens) = match put.want {
+        Want::Option { preset, sample } => {
+            (Some(score_options(session, &mut prefix, preset, sample).await?), String::new(), 0)
+        }
+        Want::Text { sampling, most, stream } => {
+            let (text, tokens) = generate(session, &mut prefix, sampling, most, reporter, stream).await?;
+            (None, text, tokens)
+        }
+    };
+    seconds.answer = start.elapsed().as_secs_f64();
+    Ok(Got {
+        scores,
+        text,
+        tokens,
+        prompt: folded(&prompt.text),
+        prompt_tokens: prompt.ids.len(),
+        frames: prompt.images.iter().map(|t| t.frames.len()).sum(),
+        seconds,
+    })
+}
+
+impl Got {
+    /// As an answer to the row `id`.
+    pub(crate) fn prediction(&self, id: &str) -> Prediction {
+        match &self.scores {
+            Some(scores) => Prediction::scores(id, scores.clone()),
+            None => Prediction::text(id, self.text.clone()),
+        }
+    }
+
+    /// For a person; `options` as they were shown.
+    ///
+    /// # Errors
+    /// Scores that are no distribution, a model whose files have gone.
+    pub(crate) fn outcome(self, session: &mut Session, options: &[String]) -> Result<AskOutcome> {
+        let probabilities = self.prediction("ask").probabilities(options.len());
+        let (answer, options) = match &self.scores {
+            None => (self.text, Vec::new()),
+            Some(scores) => {
+                let probabilities = probabilities
+                    .ok_or_else(|| EngineError::Request("the model gives no option any likelihood".into()))?;
+                let score = |(text, (&logprob, probability)): (&String, (&f64, f64))| OptionScore {
+                    text: text.clone(),
+                    logprob,
+                    probability,
+                };
+                let listed = options.iter().zip(scores.iter().zip(probabilities)).map(score).collect();
+                (options.get(best(scores)).cloned().unwrap_or_default(), listed)
+            }
+        };
+        Ok(AskOutcome {
+            answer,
+            options,
+            prompt: self.prompt,
+            prompt_tokens: self.prompt_tokens,
+            answer_tokens: self.tokens,
+            frames: self.frames,
+            seconds: self.seconds,
+            fingerprint: session.fingerprint()?,
+        })
+    }
+}
+
 pub(crate) async fn run(session: &mut Session, ask: Ask, reporter: &Reporter) -> Result<AskOutcome> {
     let sample = if ask.options.is_empty() {
         None
@@ -33,53 +139,16 @@ pub(crate) async fn run(session: &mut Session, ask: Ask, reporter: &Reporter) ->
         Some(r) => (r.user_text.as_str(), r.assistant_prefill.as_deref()),
         None => (ask.question.as_str(), None),
     };
-    let prompt = session.prompt(text, ask.image.as_ref(), prefill)?;
-    let key = ask.image.as_ref().map(RgbImage::content_hash);
-    let mut seconds = AskSeconds::default();
-    let mut prefix = session.prefix(&prompt, key.as_deref(), ask.max_tokens, &mut seconds).await?;
-    reporter.checkpoint()?;
-    let start = Instant::now();
-    let frames = prompt.images.iter().map(|t| t.frames.len()).sum();
-    let (answer, answer_tokens, options) = match &sample {
-        Some(sample) => {
-            let scores = score_options(session, &mut prefix, ask.preset, sample).await?;
-            let probabilities = Prediction::scores("ask", scores.clone())
-                .probabilities(scores.len())
-                .ok_or_else(|| EngineError::Request("the model gives no option any likelihood".into()))?;
-            let options: Vec<OptionScore> = ask
-                .options
-                .iter()
-                .zip(scores.iter().zip(probabilities))
-                .map(|(text, (&logprob, probability))| OptionScore {
-                    text: text.clone(),
-                    logprob,
-                    probability,
-                })
-                .collect();
-            let best = best(&scores);
-            (ask.options.get(best).cloned().unwrap_or_default(), 0, options)
-        }
-        None => {
-            let (text, n) =
-                generate(session, &mut prefix, ask.sampling, ask.max_tokens, reporter, true).await?;
-            (text, n, Vec::new())
-        }
+    let want = match &sample {
+        Some(sample) => Want::Option { preset: ask.preset, sample },
+        None => Want::Text { sampling: ask.sampling, most: ask.max_tokens, stream: true },
     };
-    seconds.answer = start.elapsed().as_secs_f64();
-    Ok(AskOutcome {
-        answer,
-        options,
-        prompt: folded(&prompt.text),
-        prompt_tokens: prompt.ids.len(),
-        answer_tokens,
-        frames,
-        seconds,
-        fingerprint: session.fingerprint()?,
-    })
+    let question = Put { image: ask.image.as_ref(), text, prefill, want };
+    put(session, question, reporter).await?.outcome(session, &ask.options)
 }
 
 /// The index of the largest score, the first of equals.
-pub(crate) fn best(scores: &[f64]) -> usize {
+fn best(scores: &[f64]) -> usize {
     let mut best = 0;
     for (i, s) in scores.iter().enumerate() {
         if *s > scores[best] {
@@ -90,7 +159,7 @@ pub(crate) fn best(scores: &[f64]) -> usize {
 }
 
 /// Log-likelihood of each option's candidate text followed by the end of the turn.
-pub(crate) async fn score_options(
+async fn score_options(
     session: &Session,
     prefix: &mut Prefix,
     preset: PromptPreset,
@@ -111,7 +180,7 @@ pub(crate) async fn score_options(
 
 /// Generates until the turn ends or `max_tokens` are made; the text without surrounding white space, and the number of
 /// tokens.
-pub(crate) async fn generate(
+async fn generate(
     session: &Session,
     prefix: &mut Prefix,
     sampling: Sampling,

@@ -120,6 +120,14 @@ impl Pack {
     }
 }
 
+/// `path`, or the pack's part where it is the name of the pack.
+pub(crate) fn or(
+    path: &Path,
+    part: impl FnOnce(&Pack) -> Result<PathBuf, DemoError>,
+) -> Result<PathBuf, DemoError> {
+    if path == Path::new(NAME) { part(&Pack::find()?) } else { Ok(path.to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

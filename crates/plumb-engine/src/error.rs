@@ -15,6 +15,13 @@ pub enum EngineError {
     Write { file: String, source: std::io::Error },
     #[error("cannot read {file}: {source}")]
     Read { file: String, source: std::io::Error },
+    #[error("the benchmark of {run}: {error}")]
+    BenchOfRun { run: String, error: plumb_bench::BenchError },
+    #[error(
+        "{run} was made from a benchmark with SHA-256 {expected}, but this one has {found}; its records do not belong to these \
+         rows"
+    )]
+    OtherBench { run: String, expected: String, found: String },
     #[error("cancelled")]
     Cancelled,
     #[error("the engine has stopped")]

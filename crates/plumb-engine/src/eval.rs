@@ -4,16 +4,17 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use plumb_bench::{Benchmark, Parser, Prediction, PromptPreset, Sample};
-use plumb_image::{Limits, RgbImage};
 use plumb_store::runs::Run;
 use plumb_vlm::Sampling;
 use serde::{Deserialize, Serialize};
 
-use crate::ask;
+use crate::ask::{self, Put, Want};
 use crate::error::{EngineError, Result};
 use crate::fingerprint::Fingerprint;
 use crate::job::Reporter;
-use crate::protocol::{AskSeconds, EventKind, ImageMode, Outcome, Scoring};
+use crate::look::Answer;
+use crate::protocol::{EventKind, ImageMode, Outcome, Scoring};
+use crate::rerun;
 use crate::session::Session;
 
 pub(crate) struct Eval {
@@ -57,10 +58,14 @@ impl RunManifest {
     /// The parser that belongs to the way of scoring.
     #[must_use]
     pub fn parser(&self) -> Parser {
-        match self.scoring {
-            Scoring::Loglik => Parser::LogLik,
-            Scoring::Generate => Parser::OfficialFirstChar,
-        }
+        parser_of(self.scoring)
+    }
+}
+
+pub(crate) const fn parser_of(scoring: Scoring) -> Parser {
+    match scoring {
+        Scoring::Loglik => Parser::LogLik,
+        Scoring::Generate => Parser::OfficialFirstChar,
     }
 }
 
@@ -117,6 +122,7 @@ pub(crate) async fn run(
     let start = Instant::now();
     for (index, sample) in samples.iter().enumerate().skip(resumed_from) {
         reporter.checkpoint()?;
+        let began = Instant::now();
         let prediction = match one(session, bench, eval, sample, reporter).await {
             Ok(prediction) => prediction,
             // The model or the device is at fault, not the sample: going on would fail every row that follows.
@@ -132,14 +138,17 @@ pub(crate) async fn run(
             }
         };
         run.append(&prediction)?;
-        let correct = (prediction.error.is_none())
-            .then(|| manifest.parser().parse(sample, &prediction).choice == Some(sample.gold));
+        let answer = Answer::one(index, sample, &prediction, manifest.parser());
         reporter.send(EventKind::Sample {
             index,
             total: samples.len(),
             id: sample.id.clone(),
-            correct,
+            correct: answer.as_ref().and_then(|answer| answer.correct),
             error: prediction.error.clone(),
+            chosen: answer.as_ref().and_then(|answer| answer.chosen),
+            status: answer.and_then(|answer| answer.status),
+            // Not in the record: a run that was resumed is byte for byte the one that was not.
+            seconds: Some(began.elapsed().as_secs_f64()),
         });
         let per_sample = start.elapsed().as_secs_f64() / (index + 1 - resumed_from) as f64;
         let left = per_sample * (samples.len() - index - 1) as f64;
@@ -162,36 +171,19 @@ async fn one(
     sample: &Sample,
     reporter: &Reporter,
 ) -> Result<Prediction> {
-    let image = match eval.image {
-        ImageMode::Blind => None,
-        mode => {
-            let bytes = bench.image(sample.row)?;
-            let image = plumb_image::decode(&bytes, &Limits::default()).map_err(plumb_vlm::VlmError::from)?;
-            Some(match mode {
-                ImageMode::Blank => RgbImage::filled(image.width(), image.height(), [128; 3])
-                    .map_err(plumb_vlm::VlmError::from)?,
-                _ => image,
-            })
-        }
-    };
+    let image = rerun::picture(bench, sample.row, &eval.image.into())?;
     let rendered = eval.preset.render(sample);
-    let prompt =
-        session.prompt(&rendered.user_text, image.as_ref(), rendered.assistant_prefill.as_deref())?;
-    let key = image.as_ref().map(RgbImage::content_hash);
-    let room = if eval.scoring == Scoring::Generate { eval.max_tokens.min(64) } else { 16 };
-    let mut prefix = session.prefix(&prompt, key.as_deref(), room, &mut AskSeconds::default()).await?;
-    let mut prediction = match eval.scoring {
-        Scoring::Loglik => {
-            let scores = ask::score_options(session, &mut prefix, eval.preset, sample).await?;
-            Prediction::scores(&sample.id, scores)
-        }
-        Scoring::Generate => {
-            let (text, _) =
-                ask::generate(session, &mut prefix, Sampling::Greedy, eval.max_tokens, reporter, false)
-                    .await?;
-            Prediction::text(&sample.id, text)
-        }
+    let want = match eval.scoring {
+        Scoring::Loglik => Want::Option { preset: eval.preset, sample },
+        Scoring::Generate => Want::Text { sampling: Sampling::Greedy, most: eval.max_tokens, stream: false },
     };
+    let put = Put {
+        image: image.as_ref(),
+        text: &rendered.user_text,
+        prefill: rendered.assistant_prefill.as_deref(),
+        want,
+    };
+    let mut prediction = ask::put(session, put, reporter).await?.prediction(&sample.id);
     prediction.prompt = Some(rendered.user_text);
     Ok(prediction)
 }

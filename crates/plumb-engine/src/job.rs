@@ -3,10 +3,12 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
+use crate::demo::{self, Pack};
 use crate::error::{EngineError, Result};
 use crate::protocol::{Event, EventKind, JobId, ModelRequest, Outcome, Request};
+use crate::rerun::{self, Rerun};
 use crate::session::{Session, read_image};
 use crate::{ask, bench, bench_train, data, eval, trace, train};
 
@@ -27,7 +29,7 @@ struct Wishes {
 /// pools of its own.
 pub struct Engine {
     jobs: Option<Sender<Job>>,
-    running: Mutex<Vec<(JobId, Arc<Wishes>)>>,
+    running: Mutex<Vec<(JobId, Weak<Wishes>)>>,
     next: AtomicU64,
     outbox: Sender<Event>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -78,7 +80,9 @@ impl Engine {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let wishes = Arc::<Wishes>::default();
         if let Ok(mut running) = self.running.lock() {
-            running.push((id, wishes.clone()));
+            // A window asks for thousands of pictures.
+            running.retain(|(_, wishes)| wishes.strong_count() > 0);
+            running.push((id, Arc::downgrade(&wishes)));
         }
         if data::is_data(&request) {
             self.start_data(id, request, wishes)?;
@@ -123,7 +127,11 @@ impl Engine {
 
     fn wish(&self, job: JobId, set: impl Fn(&Wishes)) {
         if let Ok(running) = self.running.lock() {
-            running.iter().filter(|(id, _)| *id == job).for_each(|(_, wishes)| set(wishes));
+            running
+                .iter()
+                .filter(|(id, _)| *id == job)
+                .filter_map(|(_, w)| w.upgrade())
+                .for_each(|w| set(&w));
         }
     }
 }
@@ -131,7 +139,8 @@ impl Engine {
 impl Drop for Engine {
     fn drop(&mut self) {
         if let Ok(running) = self.running.lock() {
-            running.iter().for_each(|(_, wishes)| wishes.stop.store(true, Ordering::Relaxed));
+            let wishes = running.iter().filter_map(|(_, wishes)| wishes.upgrade());
+            wishes.for_each(|wishes| wishes.stop.store(true, Ordering::Relaxed));
         }
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
@@ -202,10 +211,17 @@ impl Actor {
                 Ok(Outcome::Ask(Box::new(ask::run(session, ask, reporter).await?)))
             }
             Request::Eval { model, bench, out, preset, scoring, image, limit, max_tokens } => {
+                let bench = demo::or(&bench, Pack::benchmark)?;
                 let eval = eval::Eval { bench, out, preset, scoring, image, limit, max_tokens };
                 let bench = plumb_bench::Benchmark::open(&eval.bench)?;
                 let session = self.session(&model, reporter).await?;
                 eval::run(session, &bench, &eval, reporter).await
+            }
+            Request::Rerun { model, bench, row, prompt, options, image, preset, scoring, max_tokens } => {
+                let rerun = Rerun { bench, row, prompt, options, image, preset, scoring, max_tokens };
+                let ready = rerun.prepare()?;
+                let session = self.session(&model, reporter).await?;
+                Ok(Outcome::Rerun(Box::new(rerun::run(session, rerun, ready, reporter).await?)))
             }
             Request::Trace { model, image, prompt, out } => {
                 let image = image.as_deref().map(read_image).transpose()?;
@@ -225,9 +241,11 @@ impl Actor {
                 self.session = None;
                 train::run(*config, device, resume, dry_run, reporter).await
             }
-            Request::Scenes(_) | Request::Lift(_) | Request::Synth(_) | Request::Verify(_) => {
-                data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped))
-            }
+            Request::Scenes(_)
+            | Request::Lift(_)
+            | Request::Synth(_)
+            | Request::Verify(_)
+            | Request::Look(_) => data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped)),
         }
     }
 

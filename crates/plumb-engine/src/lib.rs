@@ -13,9 +13,14 @@ pub mod error;
 pub mod eval;
 pub mod fingerprint;
 pub mod job;
+pub mod look;
 pub mod protocol;
+mod rerun;
+pub mod runs;
 pub mod selfcheck;
 pub mod session;
+#[cfg(test)]
+mod testing;
 mod trace;
 mod train;
 
@@ -25,7 +30,8 @@ pub use error::{EngineError, Result};
 pub use eval::RunManifest;
 pub use fingerprint::Fingerprint;
 pub use job::Engine;
+pub use look::{Look, Seen};
 pub use protocol::{
     AskOutcome, BenchOutcome, BenchStep, BenchTrainOutcome, Event, EventKind, ImageMode, JobId, ModelRequest,
-    Outcome, Request, Scoring,
+    Outcome, Request, RerunImage, RerunOutcome, Scoring,
 };

@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use plumb_bench::PromptPreset;
+use plumb_bench::{ParseStatus, PromptPreset};
 use plumb_nn::Precision;
 use plumb_pipeline::{
     LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport, VerifyJob, VerifyReport,
@@ -14,6 +14,7 @@ use plumb_vlm::Sampling;
 use serde::{Deserialize, Serialize};
 
 use crate::device::DeviceChoice;
+use crate::look::{Look, Seen};
 
 /// A job's number, unique within one engine.
 pub type JobId = u64;
@@ -49,6 +50,23 @@ pub enum ImageMode {
     Blind,
     /// Mid-grey of the same size.
     Blank,
+}
+
+/// What stands where the image of a benchmark's row would be when the row is asked again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "image", rename_all = "snake_case")]
+pub enum RerunImage {
+    /// The row's own.
+    #[default]
+    Full,
+    /// The row's own, left and right exchanged.
+    Flipped,
+    /// Mid-grey of the same size.
+    Blank,
+    /// Nothing.
+    Blind,
+    /// Another picture.
+    File { path: PathBuf },
 }
 
 /// How an answer is taken from the model.
@@ -90,6 +108,21 @@ pub enum Request {
         limit: Option<usize>,
         max_tokens: usize,
     },
+    /// Ask one row of a benchmark again with something changed.
+    Rerun {
+        model: ModelRequest,
+        bench: PathBuf,
+        /// [`Sample::row`](plumb_bench::Sample::row).
+        row: usize,
+        /// The whole text of the turn, in the place of the preset's words; what the preset begins the answer with stays.
+        prompt: Option<String>,
+        /// The order in which the options are shown: the option shown at `i` is the row's `options[i]`.
+        options: Option<Vec<usize>>,
+        image: RerunImage,
+        preset: PromptPreset,
+        scoring: Scoring,
+        max_tokens: usize,
+    },
     /// Write what the model computes for one prompt, to be held to a reference.
     Trace { model: ModelRequest, image: Option<PathBuf>, prompt: String, out: PathBuf },
     /// Measure vision, prefill and decoding on random inputs that differ in each repeat.
@@ -112,6 +145,8 @@ pub enum Request {
     Synth(SynthJob),
     /// Recompute every answer of a data set.
     Verify(VerifyJob),
+    /// Show what files hold.
+    Look(Look),
 }
 
 /// A step to be measured.
@@ -153,7 +188,24 @@ pub enum EventKind {
     /// The next piece of a generated answer.
     Text { text: String },
     /// One sample of a benchmark is done.
-    Sample { index: usize, total: usize, id: String, correct: Option<bool>, error: Option<String> },
+    Sample {
+        /// Of the benchmark's samples.
+        index: usize,
+        total: usize,
+        id: String,
+        /// None where there is no answer that counts.
+        correct: Option<bool>,
+        error: Option<String>,
+        /// The option that was chosen.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chosen: Option<usize>,
+        /// How the answer was understood, where there is one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        status: Option<ParseStatus>,
+        /// What the sample took.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        seconds: Option<f64>,
+    },
     /// Something happened in training.
     Train(TrainEvent),
     /// The job waits, its state saved, until it is told to go on.
@@ -173,6 +225,7 @@ pub enum EventKind {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Outcome {
     Ask(Box<AskOutcome>),
+    Rerun(Box<RerunOutcome>),
     /// The run's folder; scores are computed from it.
     Eval {
         run: PathBuf,
@@ -197,6 +250,7 @@ pub enum Outcome {
     Lift(LiftReport),
     Synth(Box<SynthReport>),
     Verify(Box<VerifyReport>),
+    Look(Box<Seen>),
 }
 
 /// One option of a question.
@@ -223,6 +277,22 @@ pub struct AskOutcome {
     /// Vision, prompt and answer.
     pub seconds: AskSeconds,
     pub fingerprint: crate::fingerprint::Fingerprint,
+}
+
+/// The answer to a row that was asked again. `ask` has the options as they were shown; all else is in the row's own order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RerunOutcome {
+    pub ask: AskOutcome,
+    /// The text of the turn as it was sent, without the chat template.
+    pub sent: String,
+    /// The chosen option; none where the text was not understood.
+    pub chosen: Option<usize>,
+    pub status: ParseStatus,
+    /// Softmax over the options; none where text was generated.
+    pub probabilities: Option<Vec<f64>>,
+    /// The row's right option. It is that of the row's own picture: mirrored, left and right exchange their meaning.
+    pub gold: usize,
+    pub correct: bool,
 }
 
 /// Where the time went.

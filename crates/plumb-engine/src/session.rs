@@ -206,15 +206,9 @@ pub(crate) fn obtain(model: &str, reporter: &Reporter) -> Result<PathBuf> {
 /// The adapter in `folder`, or the one that the run in `folder` made, and where it lies.
 fn read_adapter(folder: &Path) -> Result<(PathBuf, Adapter)> {
     const CONFIG: &str = "adapter_config.json";
-    let demo;
-    let folder = if folder == Path::new(demo::NAME) {
-        demo = Pack::find()?.adapter()?;
-        &demo
-    } else {
-        folder
-    };
+    let folder = demo::or(folder, Pack::adapter)?;
     let result = folder.join(RESULT_FOLDER);
-    let place = if !folder.join(CONFIG).exists() && result.is_dir() { result } else { folder.to_path_buf() };
+    let place = if !folder.join(CONFIG).exists() && result.is_dir() { result } else { folder };
     if !place.join(CONFIG).exists() && place.join(CONFIG_FILE).exists() {
         return Err(EngineError::Request(format!(
             "the training run in {} has made no adapter yet; go on with it until its last step",

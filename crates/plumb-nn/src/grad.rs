@@ -529,7 +529,7 @@ mod tests {
                 [[batch * len, layout.fused()]],
                 0,
                 |t, _| ops::frame_attention(t[0].clone(), batch, layout),
-                |t, _| ops::composed_frame_attention(t[0].clone(), batch, layout),
+                |t, _| ops::composed_frame_attention(&t[0], batch, layout),
             );
         }
     }

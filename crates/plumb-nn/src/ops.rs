@@ -343,10 +343,10 @@ pub fn frame_attention(qkv: Tensor<2>, frames: usize, layout: HeadLayout) -> Ten
         attend(level, data, rows, layout, None, None, &mut out);
         return wrap(out, [total, inner], &device);
     }
-    composed_frame_attention(qkv, frames, layout)
+    composed_frame_attention(&qkv, frames, layout)
 }
 
-pub(crate) fn composed_frame_attention(qkv: Tensor<2>, frames: usize, layout: HeadLayout) -> Tensor<2> {
+pub(crate) fn composed_frame_attention(qkv: &Tensor<2>, frames: usize, layout: HeadLayout) -> Tensor<2> {
     let HeadLayout { heads, dim, .. } = layout;
     let [total, _] = qkv.dims();
     let (rows, inner) = (total / frames.max(1), heads * dim);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
-use plumb_engine::{ImageMode, RunManifest};
+use plumb_engine::{RunManifest, runs};
 use plumb_store::runs::read_manifest;
 use serde_json::{Value, json};
 
@@ -26,12 +26,12 @@ impl Sight {
         let place = match blind {
             Some(place) => {
                 let found: RunManifest = read_manifest(place)?;
-                if let Some(why) = unlike(&run.manifest, &found) {
+                if let Some(why) = runs::unlike(&run.manifest, &found) {
                     bail!("{} is not the blind run of {}: {why}", place.display(), folder.display());
                 }
                 Some(place.to_owned())
             }
-            None => beside(folder, &run.manifest),
+            None => runs::blind_beside(folder, &run.manifest),
         };
         let blind = match place {
             Some(place) => {
@@ -90,33 +90,4 @@ pub(crate) fn gain(a: &Sight, b: &Sight) -> Option<String> {
     let full = 100.0 * (b.full? - a.full?);
     let blind = 100.0 * (b.blind.as_ref()?.1? - a.blind.as_ref()?.1?);
     Some(format!("gain {full:+.1} points with images, {blind:+.1} blind: {:+.1} by looking", full - blind))
-}
-
-/// Why `found` is not the blind run of the same model and questions.
-fn unlike(run: &RunManifest, found: &RunManifest) -> Option<String> {
-    let (a, b) = (&run.fingerprint, &found.fingerprint);
-    let differs = [
-        ("images", found.image != ImageMode::Blind),
-        ("benchmark", run.bench_sha256 != found.bench_sha256),
-        ("number of samples", run.samples != found.samples),
-        ("model", a.model_sha256 != b.model_sha256),
-        ("adapter", a.adapter_sha256 != b.adapter_sha256),
-        ("dtype", a.dtype != b.dtype),
-        ("preset", run.preset != found.preset),
-        ("way of scoring", run.scoring != found.scoring || run.decoding != found.decoding),
-    ];
-    let list: Vec<&str> = differs.iter().filter(|(_, differs)| *differs).map(|(what, _)| *what).collect();
-    (!list.is_empty()).then(|| format!("its {} differ", list.join(", ")))
-}
-
-/// The blind run of the same model and questions in the folder that holds `folder`.
-fn beside(folder: &Path, run: &RunManifest) -> Option<PathBuf> {
-    let folder = std::path::absolute(folder).ok()?;
-    let mut all: Vec<PathBuf> =
-        std::fs::read_dir(folder.parent()?).ok()?.filter_map(|e| Some(e.ok()?.path())).collect();
-    all.sort();
-    all.into_iter().find(|place| {
-        *place != folder
-            && read_manifest::<RunManifest>(place).is_ok_and(|found| unlike(run, &found).is_none())
-    })
 }

@@ -1,49 +1,33 @@
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, bail};
-use plumb_bench::{
-    Benchmark, Comparison, Parser, Prediction, ReportOptions, RunAnswers, Sample, compare, interop,
-};
-use plumb_engine::{ImageMode, RunManifest};
-use plumb_store::runs::{read_manifest, read_records};
+use plumb_bench::{Comparison, Parser, interop};
+use plumb_engine::{EngineError, ImageMode, runs};
 use serde_json::{Value, json};
 
 use super::blind::{self, Sight};
 use crate::args::Report;
 use crate::follow::print_json;
 
-/// A run with its benchmark, ready to be scored.
-pub(crate) struct Scored {
-    pub(super) manifest: RunManifest,
-    /// Where the benchmark was found.
-    pub(super) bench: PathBuf,
-    samples: Vec<Sample>,
-    predictions: Vec<Prediction>,
-    pub(super) parser: Parser,
-    pub(super) report: plumb_bench::Report,
+/// A run with its benchmark, scored.
+pub(crate) struct Scored(runs::Scored);
+
+impl Deref for Scored {
+    type Target = runs::Scored;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 /// Reads the run in `folder` and scores it against `bench`, or the benchmark it was made from.
 pub(crate) fn load(folder: &Path, bench: Option<&Path>, parser: Option<Parser>) -> anyhow::Result<Scored> {
-    let manifest: RunManifest = read_manifest(folder)?;
-    let predictions: Vec<Prediction> = read_records(folder)?;
-    let place = bench.unwrap_or(&manifest.bench).to_owned();
-    let bench = Benchmark::open(&place)
-        .with_context(|| format!("the benchmark of {} (give it with --bench)", folder.display()))?;
-    if bench.sha256() != manifest.bench_sha256 {
-        bail!(
-            "{} was made from a benchmark with SHA-256 {}, but this one has {}; its records do not belong to these rows",
-            folder.display(),
-            manifest.bench_sha256,
-            bench.sha256()
-        );
-    }
-    let parser = parser.unwrap_or_else(|| manifest.parser());
-    let samples = bench.samples().get(..manifest.samples).unwrap_or(bench.samples()).to_vec();
-    let options = ReportOptions { rejected: bench.rejected().len(), ..ReportOptions::default() };
-    let report = plumb_bench::Report::build(&samples, &predictions, parser, &options);
-    Ok(Scored { manifest, bench: place, samples, predictions, parser, report })
+    let run = runs::load(folder, bench, parser);
+    let elsewhere = bench.is_none() && matches!(run, Err(EngineError::BenchOfRun { .. }));
+    let run = run.map(Scored);
+    Ok(if elsewhere { run.context("give the benchmark with --bench")? } else { run? })
 }
 
 impl Scored {
@@ -139,17 +123,5 @@ pub(crate) fn run(args: &Report) -> anyhow::Result<ExitCode> {
 
 /// Run `b` against run `a`, sample by sample.
 pub(super) fn difference(a: &Scored, b: &Scored) -> anyhow::Result<Comparison> {
-    if a.manifest.bench_sha256 != b.manifest.bench_sha256 {
-        bail!("the two runs are of different benchmarks and cannot be paired");
-    }
-    // The rows that both cover.
-    let samples = if a.samples.len() <= b.samples.len() { &a.samples } else { &b.samples };
-    let answers = |s: &Scored| s.predictions.iter().take(samples.len()).cloned().collect::<Vec<_>>();
-    let (pa, pb) = (answers(a), answers(b));
-    Ok(compare(
-        samples,
-        RunAnswers { predictions: &pa, parser: a.parser },
-        RunAnswers { predictions: &pb, parser: b.parser },
-        &ReportOptions::default(),
-    ))
+    Ok(runs::difference(a, b)?)
 }

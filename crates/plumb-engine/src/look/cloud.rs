@@ -1,0 +1,154 @@
+//! The points of a scene: those that were stored, or those that its depth gives where they are more.
+
+use std::path::Path;
+
+use plumb_geometry::{FilterOptions, GravityBox, OrganizedCloud, ZDepth};
+use plumb_image::RgbImage;
+use plumb_pipeline::PipelineError;
+use plumb_scene::export::read_ply;
+use plumb_scene::labels::instance_png;
+use plumb_scene::rgbd::{DepthOptions, read_depth};
+use plumb_scene::{ColouredCloud, Scene};
+
+use super::scenes::Place;
+use crate::error::{EngineError, Result};
+
+/// 100 million points of 29 bytes, and a header.
+const MOST_PLY: u64 = 3 << 30;
+/// Object numbers of 50 million pixels.
+const MOST_MASKS: u64 = 128 << 20;
+
+/// Points in the scene frame; none where there is neither a cloud nor depth. The clouds of `plumbline scenes` are a coarse grid of the
+/// picture, and the depth beside them, where it was kept, has every pixel.
+///
+/// # Errors
+/// A file that is there and cannot be used, by its name.
+pub(super) fn of(place: &Place, scene: &Scene, image: &RgbImage) -> Result<ColouredCloud> {
+    let stored = match super::read_bytes(&place.cloud, MOST_PLY)? {
+        Some(bytes) => {
+            let mut cloud = read_ply(&bytes, &place.cloud.display().to_string()).map_err(pipeline)?;
+            cloud.normals.iter_mut().for_each(make_unit);
+            cloud
+        }
+        None => ColouredCloud::default(),
+    };
+    match &place.depth {
+        Some(depth) if depth.exists() => {
+            let dense = lifted(depth, &place.masks, scene, image)?;
+            Ok(if dense.len() > stored.len() { dense } else { stored })
+        }
+        _ => Ok(stored),
+    }
+}
+
+fn pipeline(error: impl Into<PipelineError>) -> EngineError {
+    EngineError::Pipeline(error.into())
+}
+
+/// Other programs write normals of any length.
+fn make_unit(normal: &mut [f32; 3]) {
+    let length = normal.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+    *normal = if length > 1e-6 { normal.map(|x| (f64::from(x) / length) as f32) } else { [0.0; 3] };
+}
+
+/// The trusted pixels of a depth map, turned into the scene frame.
+fn lifted(path: &Path, masks: &Path, scene: &Scene, image: &RgbImage) -> Result<ColouredCloud> {
+    super::check_file(path)?;
+    let depth = read_depth(path, &DepthOptions::default()).map_err(pipeline)?.depth;
+    let named = |path: &Path, detail: String| {
+        pipeline(PipelineError::Unusable { what: path.display().to_string(), detail })
+    };
+    let grid = OrganizedCloud::from_depth(&ZDepth(depth), &scene.camera, &FilterOptions::default())
+        .map_err(|error| named(path, error.to_string()))?;
+    let ids = match super::read_bytes(masks, MOST_MASKS)? {
+        Some(bytes) => {
+            let masks_name = masks.display().to_string();
+            let found = instance_png(&bytes, &masks_name, None).map_err(pipeline)?;
+            if (found.width(), found.height()) != image.size() {
+                let (width, height) = image.size();
+                let detail = format!(
+                    "{}x{} pixels, but the picture has {width}x{height}",
+                    found.width(),
+                    found.height()
+                );
+                return Err(named(masks, detail));
+            }
+            found.ids().to_vec()
+        }
+        None => Vec::new(),
+    };
+    let axes = scene.frame.axes.map(|axis| axis.map(|x| x as f32));
+    let turn = |v: [f32; 3]| axes.map(|axis| axis[0] * v[0] + axis[1] * v[1] + axis[2] * v[2]);
+    let height = scene.frame.camera_height as f32;
+    let mut cloud = ColouredCloud::default();
+    let colours = image.data().as_chunks::<3>().0;
+    for (at, (point, normal)) in grid.points().iter().zip(grid.normals()).enumerate() {
+        if point.z > 0.0 {
+            let [x, y, z] = turn(point.to_array());
+            cloud.positions.push([x, y, z + height]);
+            cloud.normals.push(turn(normal.to_array()));
+            cloud.colours.push(colours.get(at).copied().unwrap_or_default());
+            if !ids.is_empty() {
+                cloud.instances.push(ids.get(at).copied().unwrap_or(0));
+            }
+        }
+    }
+    Ok(cloud)
+}
+
+/// For each point the index of its object, `u32::MAX` for none: by the numbers that are stored with the points, else by the boxes of the
+/// objects.
+pub(super) fn objects(scene: &Scene, cloud: &ColouredCloud) -> Vec<u32> {
+    if cloud.instances.is_empty() {
+        let boxes = Upright::all(scene);
+        return cloud.positions.iter().map(|position| Upright::smallest_around(&boxes, *position)).collect();
+    }
+    let mut by_id = vec![u32::MAX; 1 << 16];
+    for (index, object) in (0..).zip(&scene.objects) {
+        if let Some(place) = usize::try_from(object.id).ok().and_then(|id| by_id.get_mut(id)) {
+            *place = index;
+        }
+    }
+    cloud.instances.iter().map(|id| by_id.get(usize::from(*id)).copied().unwrap_or(u32::MAX)).collect()
+}
+
+/// A [`GravityBox`] ready for many points, in f32.
+struct Upright {
+    index: u32,
+    centre: [f32; 3],
+    half: [f32; 3],
+    cos: f32,
+    sin: f32,
+}
+
+impl Upright {
+    /// Boxes from the smallest to the largest: what stands in another thing is the nearer guess.
+    fn all(scene: &Scene) -> Vec<Self> {
+        /// Share of the longest side by which a box is widened: its surface is where the points are.
+        const SLACK: f64 = 0.01;
+        let volume = |b: &GravityBox| b.size.iter().product::<f64>();
+        let mut sorted: Vec<(u32, &GravityBox)> =
+            (0..).zip(scene.objects.iter().map(|o| &o.oriented)).collect();
+        sorted.sort_by(|a, b| volume(a.1).total_cmp(&volume(b.1)));
+        let ready = |(index, b): (u32, &GravityBox)| {
+            let slack = SLACK * b.size.iter().copied().fold(0.0, f64::max);
+            Self {
+                index,
+                centre: b.centre.map(|x| x as f32),
+                half: b.size.map(|x| (x / 2.0 + slack) as f32),
+                cos: b.yaw.cos() as f32,
+                sin: b.yaw.sin() as f32,
+            }
+        };
+        sorted.into_iter().map(ready).collect()
+    }
+
+    fn smallest_around(boxes: &[Self], [x, y, z]: [f32; 3]) -> u32 {
+        let found = boxes.iter().find(|b| {
+            let (x, y, z) = (x - b.centre[0], y - b.centre[1], z - b.centre[2]);
+            let own = [b.cos * x + b.sin * y, b.cos * y - b.sin * x, z];
+            own.iter().zip(&b.half).all(|(at, half)| at.abs() <= *half)
+        });
+        found.map_or(u32::MAX, |b| b.index)
+    }
+}

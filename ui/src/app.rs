@@ -1,0 +1,336 @@
+//! The window: state, events in, wishes out. What it looks like is in `frame`.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, TryRecvError};
+
+use plumb_engine::look::{Look, Seen};
+
+use crate::command::{self, Command};
+use crate::cx::{Cx, Show, Wish};
+use crate::frame;
+use crate::jobs::Jobs;
+use crate::library::Library;
+use crate::link::Link;
+use crate::pane::{Pane, Workspace};
+use crate::session::Session;
+use crate::theme::{self, Mode};
+
+/// The key of the saved session.
+const SAVED: &str = "session";
+/// How long a message that nobody closes stays, in seconds.
+const MESSAGE_SECS: f64 = 8.0;
+
+/// A message at the edge of the window.
+pub(crate) struct Message {
+    pub(crate) text: String,
+    pub(crate) details: Option<String>,
+    pub(crate) until: f64,
+}
+
+/// Plumbline's window.
+pub struct App {
+    pub(crate) link: Box<dyn Link>,
+    pub(crate) library: Library,
+    pub(crate) jobs: Jobs,
+    pub(crate) session: Session,
+    pub(crate) messages: VecDeque<Message>,
+    /// What is typed into the palette, while it is open.
+    pub(crate) palette: Option<String>,
+    pub(crate) cheat_sheet: bool,
+    pub(crate) runs: PathBuf,
+    /// What scenes are drawn with; none where a test draws nothing.
+    graphics: Option<egui_wgpu::RenderState>,
+    wishes: Vec<Wish>,
+    installed: Option<bool>,
+    /// What was given on the command line, until the first frame.
+    given: Vec<PathBuf>,
+    /// An open file dialog.
+    chosen: Option<Receiver<Option<PathBuf>>>,
+}
+
+impl App {
+    /// The window with the session that was saved; `given` files are opened in the first frame.
+    #[must_use]
+    pub fn new(creation: &eframe::CreationContext<'_>, link: Box<dyn Link>, given: Vec<PathBuf>) -> Self {
+        let saved = creation.storage.and_then(|storage| storage.get_string(SAVED));
+        let mut app = Self::with_session(link, Session::restore(saved.as_deref()));
+        app.given = given;
+        app.graphics.clone_from(&creation.wgpu_render_state);
+        app
+    }
+
+    /// The window with a given session, for tests.
+    #[must_use]
+    pub fn with_session(link: Box<dyn Link>, session: Session) -> Self {
+        Self {
+            link,
+            library: Library::default(),
+            jobs: Jobs::default(),
+            session,
+            messages: VecDeque::new(),
+            palette: None,
+            cheat_sheet: false,
+            runs: dirs::data_dir().unwrap_or_default().join("plumbline").join("runs"),
+            graphics: None,
+            wishes: Vec::new(),
+            installed: None,
+            given: Vec::new(),
+            chosen: None,
+        }
+    }
+
+    /// Keeps runs in `folder` from now on.
+    #[must_use]
+    pub fn with_runs(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.runs = folder.into();
+        self
+    }
+
+    /// Draws scenes with `graphics` from now on.
+    #[must_use]
+    pub fn with_graphics(mut self, graphics: Option<egui_wgpu::RenderState>) -> Self {
+        self.graphics = graphics;
+        self
+    }
+
+    /// The jobs, for tests.
+    #[must_use]
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// Whether something is being read or done.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        self.library.is_waiting() || self.jobs.live() > 0
+    }
+
+    /// The session, for tests and saving.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// One frame.
+    pub fn draw(&mut self, ui: &mut egui::Ui) {
+        let now = ui.input(|input| input.time);
+        self.look_and_feel(ui.ctx());
+        self.hear(now);
+        for path in std::mem::take(&mut self.given) {
+            self.open(&path);
+        }
+        let dropped = ui.input(|input| input.raw.dropped_files.clone());
+        for file in dropped {
+            self.open(file.path());
+        }
+        match self.chosen.as_ref().map(Receiver::try_recv) {
+            Some(Err(TryRecvError::Empty)) => {
+                ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+            }
+            Some(answer) => {
+                self.chosen = None;
+                if let Ok(Some(path)) = answer {
+                    self.open(&path);
+                }
+            }
+            None => {}
+        }
+        if let Some(command) = command::pressed(ui.ctx(), self.session.workspace) {
+            self.wishes.push(Wish::Command(command));
+        }
+        frame::window(self, ui, now);
+        self.grant(ui.ctx(), now);
+    }
+
+    fn look_and_feel(&mut self, ctx: &egui::Context) {
+        if self.installed != Some(self.session.reduced_motion) {
+            theme::install(ctx, self.session.reduced_motion);
+            self.installed = Some(self.session.reduced_motion);
+        }
+        ctx.set_theme(self.session.mode.preference());
+        if (ctx.zoom_factor() - self.session.scale).abs() > f32::EPSILON {
+            ctx.set_zoom_factor(self.session.scale);
+        }
+    }
+
+    fn hear(&mut self, now: f64) {
+        for event in self.link.events() {
+            let Some(event) = self.library.take(event) else { continue };
+            self.jobs.hear(&event, now);
+            self.each(now, |session, cx| {
+                session.evaluate.hear(&event, cx);
+                session.scene.hear(&event, cx);
+                session.train.hear(&event, cx);
+                session.ask.hear(&event, cx);
+            });
+        }
+    }
+
+    /// Calls `f` with the session and what a pane is given.
+    fn each<R>(&mut self, now: f64, f: impl FnOnce(&mut Session, &mut Cx<'_>) -> R) -> R {
+        let Self { link, library, jobs, session, runs, graphics, wishes, .. } = self;
+        let reduced_motion = session.reduced_motion;
+        let mut cx = Cx {
+            link: link.as_mut(),
+            library,
+            jobs,
+            now,
+            reduced_motion,
+            runs: runs.clone(),
+            graphics: graphics.as_ref(),
+            wishes,
+        };
+        f(session, &mut cx)
+    }
+
+    pub(crate) fn pane_ui(&mut self, pane: Pane, ui: &mut egui::Ui, now: f64) {
+        let place = self.session.workspace;
+        self.each(now, |session, cx| match place {
+            Workspace::Ask => session.ask.ui(pane, ui, cx),
+            Workspace::Scene => session.scene.ui(pane, ui, cx),
+            Workspace::Evaluate => session.evaluate.ui(pane, ui, cx),
+            Workspace::Train => session.train.ui(pane, ui, cx),
+        });
+    }
+
+    /// Wants something after this frame.
+    pub(crate) fn wish(&mut self, wish: Wish) {
+        self.wishes.push(wish);
+    }
+
+    fn open(&mut self, path: &Path) {
+        match crate::open::kind(path) {
+            Ok(show) => {
+                self.session.opened(path);
+                self.wishes.push(Wish::Show(show));
+            }
+            Err(sentence) => self.wishes.push(Wish::Error { details: sentence.clone(), sentence }),
+        }
+    }
+
+    fn grant(&mut self, ctx: &egui::Context, now: f64) {
+        // A wish can make others.
+        for _ in 0..4 {
+            for wish in std::mem::take(&mut self.wishes) {
+                match wish {
+                    Wish::Command(command) => self.command(command, ctx, now),
+                    Wish::GoTo(workspace) => self.session.workspace = workspace,
+                    Wish::Show(show) => self.show(&show, now),
+                    Wish::Error { sentence, details } => {
+                        tracing::warn!("{details}");
+                        self.say(sentence, Some(details), now);
+                    }
+                    Wish::Said(text) => self.say(text, None, now),
+                }
+                ctx.request_repaint();
+            }
+        }
+        self.messages.retain(|message| message.until > now);
+        if let Some(first) = self.messages.front() {
+            ctx.request_repaint_after(std::time::Duration::from_secs_f64((first.until - now).max(0.1)));
+        }
+    }
+
+    fn say(&mut self, text: String, details: Option<String>, now: f64) {
+        // What went wrong stays until it is closed or others push it out.
+        let until = if details.is_some() { f64::INFINITY } else { now + MESSAGE_SECS };
+        self.messages.push_back(Message { text, details, until });
+        while self.messages.len() > 4 {
+            self.messages.pop_front();
+        }
+    }
+
+    fn show(&mut self, show: &Show, now: f64) {
+        self.session.workspace = match show {
+            Show::Run(_) | Show::Bench(_) => Workspace::Evaluate,
+            Show::Scenes(_) => Workspace::Scene,
+            Show::Training(_) | Show::Data(_) => Workspace::Train,
+            Show::Picture(_) => Workspace::Ask,
+            Show::Model(_) | Show::Adapter(_) => self.session.workspace,
+        };
+        self.each(now, |session, cx| match session.workspace {
+            Workspace::Ask => session.ask.show(show, cx),
+            Workspace::Scene => session.scene.show(show, cx),
+            Workspace::Evaluate => session.evaluate.show(show, cx),
+            Workspace::Train => session.train.show(show, cx),
+        });
+    }
+
+    fn command(&mut self, command: Command, ctx: &egui::Context, now: f64) {
+        match command {
+            Command::Open => self.choose(),
+            Command::OpenDemo => self.open_demo(now),
+            Command::GoTo(workspace) => self.session.workspace = workspace,
+            Command::Palette => self.palette = self.palette.is_none().then(String::new),
+            Command::CheatSheet => self.cheat_sheet = !self.cheat_sheet,
+            Command::Mode => {
+                self.session.mode = match self.session.mode {
+                    Mode::Dark => Mode::Light,
+                    Mode::Light => Mode::System,
+                    Mode::System => Mode::Dark,
+                }
+            }
+            Command::ScaleUp => self.session.scale = (self.session.scale + 0.1).min(3.0),
+            Command::ScaleDown => self.session.scale = (self.session.scale - 0.1).max(0.5),
+            Command::ScaleReset => self.session.scale = 1.0,
+            Command::ResetLayout => {
+                self.session.layouts.remove(&self.session.workspace);
+            }
+            Command::ClearJobs => self.jobs.clear_ended(),
+            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            other => self.each(now, |session, cx| match session.workspace {
+                Workspace::Ask => session.ask.command(other, cx),
+                Workspace::Scene => session.scene.command(other, cx),
+                Workspace::Evaluate => session.evaluate.command(other, cx),
+                Workspace::Train => session.train.command(other, cx),
+            }),
+        }
+    }
+
+    fn open_demo(&mut self, now: f64) {
+        let look = Look::Demo;
+        let found = self.each(now, |_, cx| cx.look(&look));
+        if let Some(Seen::Demo { benchmark, scenes, .. }) = found.ready() {
+            let (benchmark, scenes) = (benchmark.clone(), scenes.clone());
+            let workspace = self.session.workspace;
+            self.show(&Show::Bench(benchmark), now);
+            self.show(&Show::Scenes(scenes), now);
+            self.session.workspace = workspace;
+        }
+    }
+
+    fn choose(&mut self) {
+        // The dialog has a thread of its own: the window goes on drawing. What is chosen is opened as if it were dropped.
+        let (to_window, chosen) = std::sync::mpsc::channel();
+        let started = std::thread::Builder::new().name("plumb-dialog".into()).spawn(move || {
+            let file = rfd::FileDialog::new()
+                .set_title("Open a picture, benchmark or data set")
+                .add_filter(
+                    "All that can be opened",
+                    &["png", "jpg", "jpeg", "webp", "parquet", "jsonl", "json", "safetensors"],
+                )
+                .pick_file();
+            to_window.send(file).ok();
+        });
+        match started {
+            Ok(_) => self.chosen = Some(chosen),
+            Err(error) => self.wishes.push(Wish::Error {
+                sentence: "No dialog can be opened".to_owned(),
+                details: error.to_string(),
+            }),
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        self.draw(ui);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        if let Ok(text) = serde_json::to_string(&self.session) {
+            storage.set_string(SAVED, text);
+        }
+    }
+}

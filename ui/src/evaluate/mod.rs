@@ -1,0 +1,506 @@
+//! The evaluate workspace: a model on a benchmark, and every answer one by one.
+//!
+//! `data` joins the rows of a benchmark with the answers of a run, `facets` chooses among them; the other files draw.
+
+mod compare;
+mod confusion;
+mod data;
+mod export;
+mod facets;
+mod grid;
+mod html;
+mod letters;
+mod pictures;
+mod rerun;
+mod runs;
+mod sample;
+mod score;
+mod setup;
+mod state;
+mod table;
+mod viewer;
+mod words;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use egui::{Context, Ui};
+use plumb_bench::Report;
+use plumb_engine::look::{Look, RunSeen};
+use plumb_engine::{Event, EventKind, ImageMode, JobId, Outcome};
+use serde::{Deserialize, Serialize};
+
+use crate::command::Command;
+use crate::cx::{Cx, Show};
+use crate::library::Loaded;
+use crate::pane::Pane;
+use data::{Bench, Data, Given, Run};
+use facets::{Facet, Filter, Found};
+use state::{Live, Notes, Setup};
+
+/// How often the rows follow a job, in seconds.
+const LIVE_SECS: f64 = 0.2;
+
+/// What the workspace keeps; the saved part is restored at the next start.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Evaluate {
+    setup: Setup,
+    /// The run that is shown, and the one that it is compared with.
+    a: Option<PathBuf>,
+    b: Option<PathBuf>,
+    notes: Notes,
+    #[serde(skip)]
+    now: Now,
+}
+
+/// What is not saved.
+#[derive(Default)]
+struct Now {
+    data: Option<Arc<Data>>,
+    /// What `data` was made of, and when, in seconds of the window's clock.
+    made_of: Option<MadeOf>,
+    made_at: f64,
+    /// Why there is no benchmark, or no run.
+    bench_failed: Option<String>,
+    run_failed: Option<String>,
+    prior: Option<(Bench, Arc<Report>)>,
+    found: Arc<Found>,
+    /// What `found` and `order` were made of.
+    found_of: Option<(u64, Filter)>,
+    order: Arc<Vec<usize>>,
+    order_of: Option<(u64, Filter, table::Sort)>,
+    /// Rises when `data` is made anew.
+    version: u64,
+    /// Rises with every flag and note.
+    noted: u64,
+    filter: Filter,
+    /// Facets whose values are all listed.
+    whole: BTreeSet<Facet>,
+    sort: table::Sort,
+    /// Index of a row.
+    selected: Option<usize>,
+    /// Whether the table should bring the selected row into view.
+    reveal: bool,
+    live: Vec<Live>,
+    /// The evaluation that is watched while it goes on.
+    follow: Option<JobId>,
+    pictures: pictures::Pictures,
+    viewer: viewer::Viewer,
+    reruns: rerun::Reruns,
+    export: export::Exporter,
+    dialog: setup::Dialog,
+}
+
+#[derive(Clone)]
+struct MadeOf {
+    bench: Bench,
+    run: Option<Run>,
+    other: Option<Run>,
+    live: Option<(JobId, u64)>,
+    noted: u64,
+}
+
+impl MadeOf {
+    fn is(&self, new: &Self) -> bool {
+        let same = |a: &Option<Run>, b: &Option<Run>| match (a, b) {
+            (Some(a), Some(b)) => a.is(b),
+            (None, None) => true,
+            _ => false,
+        };
+        self.bench.same(&new.bench)
+            && same(&self.run, &new.run)
+            && same(&self.other, &new.other)
+            && self.live == new.live
+            && self.noted == new.noted
+    }
+
+    /// Whether the same job has only said more.
+    fn grew(&self, new: &Self) -> bool {
+        match (self.live, new.live) {
+            (Some((a, said)), Some((b, _))) => {
+                a == b && said > 0 && self.is(&Self { live: self.live, ..new.clone() })
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Evaluate {
+    /// Draws one of the workspace's panes.
+    pub fn ui(&mut self, pane: Pane, ui: &mut Ui, cx: &mut Cx<'_>) {
+        self.prepare(ui.ctx(), cx);
+        match pane {
+            Pane::EvaluateSetup => setup::ui(self, ui, cx),
+            Pane::EvaluateScore => score::ui(self, ui, cx),
+            Pane::EvaluateTable => table::ui(self, ui, cx),
+            Pane::EvaluateGrid => grid::ui(self, ui, cx),
+            Pane::EvaluateConfusion => confusion::ui(self, ui, cx),
+            Pane::EvaluateLetters => letters::ui(self, ui, cx),
+            Pane::EvaluateCompare => compare::ui(self, ui, cx),
+            Pane::EvaluateSample => sample::ui(self, ui, cx),
+            _ => {}
+        }
+    }
+
+    /// Does what the person chose.
+    pub fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
+        match command {
+            Command::EvaluateRun => self.start(self.setup.image, cx),
+            Command::EvaluateBlind => self.start_blind(cx),
+            Command::NextSample => self.step(1),
+            Command::PreviousSample => self.step(-1),
+            Command::ClearFacets => self.now.filter = Filter::default(),
+            Command::ExportRun => export::begin(self, export::Target::Dialog, cx),
+            Command::FlagSample => self.flag(),
+            _ => {}
+        }
+    }
+
+    /// Shows what another place asked for.
+    pub fn show(&mut self, show: &Show, cx: &mut Cx<'_>) {
+        match show {
+            Show::Run(folder) => self.open_run(folder.clone(), cx),
+            Show::Bench(path) => {
+                self.setup.bench = path.display().to_string();
+                self.close_run();
+            }
+            Show::Model(path) => self.setup.model = path.display().to_string(),
+            Show::Adapter(path) => self.setup.adapter = path.display().to_string(),
+            _ => {}
+        }
+    }
+
+    /// Hears of a job.
+    pub fn hear(&mut self, event: &Event, cx: &mut Cx<'_>) {
+        if self.now.reruns.hear(event) {
+            return;
+        }
+        let Some(at) = self.now.live.iter().position(|live| live.job == event.job) else { return };
+        match &event.kind {
+            EventKind::Sample { .. } => {
+                if let Some(live) = self.now.live.get_mut(at) {
+                    live.hear(event);
+                }
+            }
+            EventKind::Finished { outcome: Outcome::Eval { run, .. } } => {
+                let run = run.clone();
+                self.ended(at, Some(run), cx);
+            }
+            EventKind::Finished { .. } => self.ended(at, None, cx),
+            EventKind::Failed { .. } | EventKind::Cancelled => {
+                if let EventKind::Failed { error } = &event.kind {
+                    cx.fail(error.clone());
+                }
+                let written =
+                    self.now.live.get(at).filter(|l| !l.answers.is_empty()).map(|l| l.folder.clone());
+                self.ended(at, written, cx);
+            }
+            _ => {}
+        }
+    }
+
+    fn ended(&mut self, at: usize, run: Option<PathBuf>, cx: &mut Cx<'_>) {
+        let live = self.now.live.remove(at);
+        runs::forget(cx);
+        let followed = self.now.follow == Some(live.job);
+        if followed {
+            self.now.follow = None;
+        }
+        // A blind run belongs to the run that is shown and does not take its place.
+        let baseline = live.image == ImageMode::Blind && self.a.is_some();
+        if let Some(run) = run.filter(|_| followed && !baseline) {
+            self.a = Some(run);
+        }
+    }
+
+    fn open_run(&mut self, folder: PathBuf, cx: &mut Cx<'_>) {
+        cx.library.forget(&Look::Run { folder: folder.clone() });
+        self.now.follow = None;
+        self.now.run_failed = None;
+        self.a = Some(folder);
+    }
+
+    fn close_run(&mut self) {
+        self.a = None;
+        self.b = None;
+        self.now.follow = None;
+        self.now.run_failed = None;
+    }
+
+    /// Starts what is set up.
+    fn start(&mut self, image: ImageMode, cx: &mut Cx<'_>) {
+        if let Some(missing) = self.setup.missing() {
+            cx.fail(missing);
+            return;
+        }
+        let setup = &self.setup;
+        let (model, bench) = (words::last(&setup.model), words::last(&setup.bench));
+        let title = format!("Evaluating {model} on {bench}, {}", state::image_name(image));
+        let name = state::run_name(&setup.model, &setup.adapter, &setup.bench, image, unix_secs());
+        let out = cx.runs.join(name);
+        let request = setup.request(image, out.clone());
+        let bench = setup.bench();
+        self.follow(title, request, out, bench, image, cx);
+    }
+
+    /// The same without pictures: of the run that is shown, else of what is set up.
+    fn start_blind(&mut self, cx: &mut Cx<'_>) {
+        let run = self.now.data.as_ref().and_then(|data| data.run.clone());
+        let Some(run) = run.filter(|run| run.get().manifest.image == ImageMode::Full) else {
+            return self.start(ImageMode::Blind, cx);
+        };
+        let (manifest, folder) = (&run.get().manifest, &run.get().folder);
+        let print = &manifest.fingerprint;
+        let adapter = print.adapter.clone().unwrap_or_default();
+        let bench = manifest.bench.display().to_string();
+        let name = state::run_name(&print.model, &adapter, &bench, ImageMode::Blind, unix_secs());
+        // Beside the run, where it is looked for.
+        let out = folder.parent().map_or_else(|| cx.runs.join(&name), |parent| parent.join(&name));
+        let request = state::request_of(manifest, ImageMode::Blind, out.clone());
+        let title = format!("Evaluating {} without pictures", words::last(&print.model));
+        self.follow(title, request, out, manifest.bench.clone(), ImageMode::Blind, cx);
+    }
+
+    fn follow(
+        &mut self,
+        title: String,
+        request: plumb_engine::Request,
+        out: PathBuf,
+        bench: PathBuf,
+        image: ImageMode,
+        cx: &mut Cx<'_>,
+    ) {
+        let Some(job) = cx.start(title, request) else { return };
+        self.now.live.push(Live::new(job, &out, &bench, image));
+        // The run on show stays while its baseline is made.
+        if image != ImageMode::Blind || self.a.is_none() {
+            self.now.follow = Some(job);
+        }
+    }
+
+    /// Goes `by` rows on in the order of the table.
+    fn step(&mut self, by: isize) {
+        let order = &self.now.order;
+        let at = self.now.selected.and_then(|row| order.iter().position(|other| *other == row));
+        let next = at.map_or(0, |at| at.saturating_add_signed(by).min(order.len().saturating_sub(1)));
+        if let Some(row) = order.get(next) {
+            self.now.selected = Some(*row);
+            self.now.reveal = true;
+        }
+    }
+
+    fn flag(&mut self) {
+        let Some((place, id)) = self.marked() else { return };
+        let mut note = self.notes.get(&place, &id);
+        note.flagged = !note.flagged;
+        self.notes.set(&place, &id, note);
+        self.now.noted += 1;
+    }
+
+    /// Under which names the selected row's note is kept.
+    fn marked(&self) -> Option<(String, String)> {
+        let data = self.now.data.as_ref()?;
+        let sample = data.sample(self.now.selected?)?;
+        Some((place(data.run.as_ref().map(Run::get), &data.bench), sample.id.clone()))
+    }
+
+    fn followed(&self) -> Option<&Live> {
+        let job = self.now.follow?;
+        self.now.live.iter().find(|live| live.job == job)
+    }
+
+    /// Takes what has been read and makes anew what hangs on it.
+    fn prepare(&mut self, ctx: &Context, cx: &mut Cx<'_>) {
+        self.now.dialog.take(&mut self.setup);
+        self.now.pictures.pump(ctx, cx);
+        export::pump(self, cx);
+        self.take_earlier(cx);
+        let following = self.followed().is_some();
+        let run = match self.take_run(cx) {
+            _ if following => None,
+            Taken::Run(run) => Some(run),
+            Taken::None => None,
+            // Until it has been read, what was there stays.
+            Taken::Waiting => return self.find(),
+        };
+        // The rows of a run that cannot be read are still those of the benchmark that is set up.
+        let bench = match (&run, self.followed()) {
+            (Some(run), _) => run.get().manifest.bench.clone(),
+            (None, Some(live)) => live.bench.clone(),
+            _ => self.setup.bench(),
+        };
+        let Some(bench) = self.take_bench(bench, run.as_ref(), cx) else {
+            if run.is_some() || self.now.bench_failed.is_some() {
+                self.now.data = None;
+                self.now.made_of = None;
+            }
+            return self.find();
+        };
+        let other = match (&run, &self.b) {
+            (Some(run), Some(b)) => match cx.look(&Look::Run { folder: b.clone() }) {
+                Loaded::Ready(seen) => Run::new(&seen)
+                    .filter(|b| b.get().manifest.bench_sha256 == run.get().manifest.bench_sha256),
+                _ => None,
+            },
+            _ => None,
+        };
+        let live = self.followed().map(|live| (live.job, live.version));
+        let made_of = MadeOf { bench, run, other, live, noted: self.now.noted };
+        let old = self.now.made_of.as_ref();
+        if !old.is_some_and(|old| old.is(&made_of)) {
+            // Answers can come faster than anyone reads them.
+            let since = cx.now - self.now.made_at;
+            if old.is_some_and(|old| old.grew(&made_of)) && (0.0..LIVE_SECS).contains(&since) {
+                ctx.request_repaint_after(std::time::Duration::from_secs_f64(LIVE_SECS - since));
+            } else {
+                self.make(&made_of);
+                self.now.made_of = Some(made_of);
+                self.now.made_at = cx.now;
+            }
+        }
+        self.find();
+    }
+
+    fn make(&mut self, of: &MadeOf) {
+        // The same file by another name keeps what the person chose.
+        let same = |old: &MadeOf| old.bench.get().sha256 == of.bench.get().sha256;
+        let fresh = !self.now.made_of.as_ref().is_some_and(same);
+        let given = |run: &RunSeen| -> Vec<Given> { run.answers.iter().map(Given::from).collect() };
+        let (answers, covered) = match (&of.run, self.followed()) {
+            (Some(run), _) => (given(run.get()), Some(run.get().manifest.samples)),
+            (None, Some(live)) => {
+                let covered = (live.total > 0).then_some(live.total);
+                (live.answers.values().cloned().collect(), covered)
+            }
+            _ => (Vec::new(), None),
+        };
+        let other = of.other.as_ref().map(|other| given(other.get()));
+        let place = place(of.run.as_ref().map(Run::get), &of.bench);
+        let notes = &self.notes;
+        let data =
+            Data::build(of.bench.clone(), of.run.clone(), &answers, covered, other.as_deref(), |sample| {
+                notes.mark(&place, sample)
+            });
+        if fresh {
+            self.now.filter = Filter::default();
+            self.now.selected = None;
+        }
+        if self.now.selected.is_none_or(|row| row >= data.rows.len()) {
+            self.now.selected = (!data.rows.is_empty()).then_some(0);
+        }
+        if self.now.prior.as_ref().is_none_or(|(bench, _)| !bench.same(&of.bench)) {
+            self.now.prior = Some((of.bench.clone(), Arc::new(data::prior(of.bench.get()))));
+        }
+        self.now.data = Some(Arc::new(data));
+        self.now.version += 1;
+    }
+
+    fn find(&mut self) {
+        let now = &mut self.now;
+        let Some(data) = &now.data else {
+            now.found = Arc::default();
+            now.order = Arc::default();
+            now.found_of = None;
+            now.order_of = None;
+            return;
+        };
+        let key = (now.version, now.filter.clone());
+        if now.found_of.as_ref() != Some(&key) {
+            let right = |at: usize| data.rows.get(at).is_some_and(|row| row.verdict == data::Verdict::Right);
+            now.found = Arc::new(facets::find(&data.columns, &data.words, right, &now.filter));
+            now.found_of = Some(key.clone());
+        }
+        let key = (key.0, key.1, now.sort);
+        if now.order_of.as_ref() != Some(&key) {
+            now.order = Arc::new(table::order(data, &now.found.rows, now.sort));
+            now.order_of = Some(key);
+        }
+    }
+
+    /// A job that goes on with a run does not say again what is there.
+    fn take_earlier(&mut self, cx: &mut Cx<'_>) {
+        for live in self.now.live.iter_mut().filter(|live| live.wants_earlier()) {
+            if let Loaded::Ready(seen) = cx.look(&Look::Run { folder: live.folder.clone() })
+                && let Some(run) = Run::new(&seen)
+            {
+                live.before(run.get().answers.iter().map(Given::from));
+            }
+        }
+    }
+
+    fn take_run(&mut self, cx: &mut Cx<'_>) -> Taken {
+        let Some(folder) = self.a.clone() else { return Taken::None };
+        match cx.look(&Look::Run { folder }) {
+            Loaded::Ready(seen) => {
+                self.now.run_failed = None;
+                Run::new(&seen).map_or(Taken::None, Taken::Run)
+            }
+            Loaded::Failed(error) => {
+                self.now.run_failed = Some(error);
+                Taken::None
+            }
+            Loaded::Waiting => Taken::Waiting,
+        }
+    }
+
+    fn take_bench(&mut self, path: PathBuf, run: Option<&Run>, cx: &mut Cx<'_>) -> Option<Bench> {
+        if path.as_os_str().is_empty() {
+            self.now.bench_failed = Some("No benchmark is chosen".to_owned());
+            return None;
+        }
+        let mut answer = cx.look(&Look::Bench { path });
+        // The run's benchmark has moved: the one that is set up may be the same.
+        if let (Loaded::Failed(_), Some(run)) = (&answer, run)
+            && let Loaded::Ready(seen) = cx.look(&Look::Bench { path: self.setup.bench() })
+            && Bench::new(&seen).is_some_and(|b| b.get().sha256 == run.get().manifest.bench_sha256)
+        {
+            answer = Loaded::Ready(seen);
+        }
+        match answer {
+            Loaded::Ready(seen) => {
+                self.now.bench_failed = None;
+                Bench::new(&seen)
+            }
+            Loaded::Failed(error) => {
+                self.now.bench_failed = Some(error);
+                None
+            }
+            Loaded::Waiting => {
+                self.now.bench_failed = None;
+                None
+            }
+        }
+    }
+}
+
+/// How far the run on show is.
+enum Taken {
+    None,
+    Waiting,
+    Run(Run),
+}
+
+/// Where notes are kept: with the run, or with the benchmark where there is none.
+fn place(run: Option<&RunSeen>, bench: &Bench) -> String {
+    run.map_or_else(|| bench.get().path.display().to_string(), |run| run.folder.display().to_string())
+}
+
+fn unix_secs() -> u64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// What a pane says while there are no rows.
+fn no_rows(state: &Evaluate, ui: &mut Ui) {
+    match &state.now.bench_failed {
+        // In full it stands where the benchmark is chosen.
+        Some(error) => crate::widgets::empty(ui, "There is no benchmark to show", error),
+        None => {
+            ui.horizontal(|ui| {
+                ui.spinner();
+                crate::widgets::dim(ui, "Reading the benchmark…");
+            });
+        }
+    }
+}

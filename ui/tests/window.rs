@@ -1,0 +1,157 @@
+//! The window as a person has it, on the demo pack and the real engine: every workspace in both modes as a picture, and
+//! journeys through it. Pictures are drawn by whatever graphics there is; the committed ones by a software rasteriser.
+
+#![expect(clippy::unwrap_used, reason = "a journey that cannot go on fails the test")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use egui::accesskit::Role;
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use plumb_ui::App;
+use plumb_ui::link::InProcess;
+use plumb_ui::pane::Workspace;
+use plumb_ui::session::Session;
+use plumb_ui::theme::Mode;
+
+fn window(mode: Mode, workspace: Workspace, runs: &Path, graphics: bool) -> Harness<'static, App> {
+    let link = InProcess::start(egui::Context::default()).unwrap();
+    let session = Session { mode, workspace, reduced_motion: true, ..Session::default() };
+    let runs = runs.to_owned();
+    let builder = Harness::builder().with_size([1440.0, 900.0]).with_max_steps(16);
+    let builder = if graphics { builder.wgpu() } else { builder };
+    builder.build_eframe(move |creation| {
+        App::with_session(Box::new(link), session)
+            .with_runs(runs)
+            .with_graphics(creation.wgpu_render_state.clone())
+    })
+}
+
+/// Goes on until nothing is read or done and the window stands still.
+fn settle(harness: &mut Harness<'_, App>) {
+    let began = Instant::now();
+    loop {
+        harness.run_ok();
+        if !harness.state().is_busy() {
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_secs(120), "still busy");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    harness.run_ok();
+}
+
+#[test]
+fn every_workspace_in_both_modes() {
+    if plumb_engine::device::adapters().is_empty() {
+        eprintln!("skipped: there is no graphics device, not even in software, to draw the pictures");
+        return;
+    }
+    let mut results = egui_kittest::SnapshotResults::new();
+    for workspace in Workspace::ALL {
+        for (mode, name) in [(Mode::Dark, "dark"), (Mode::Light, "light")] {
+            let runs = tempfile::tempdir().unwrap();
+            let mut harness = window(mode, workspace, runs.path(), true);
+            settle(&mut harness);
+            let name = format!("{}-{name}", workspace.title().to_lowercase());
+            let options = egui_kittest::SnapshotOptions::new().threshold(2.0).max_failed_pixels(600);
+            results.add(harness.try_snapshot_options(name, &options));
+        }
+    }
+}
+
+#[test]
+fn every_control_has_a_name() {
+    let runs = tempfile::tempdir().unwrap();
+    for workspace in Workspace::ALL {
+        let mut harness = window(Mode::Dark, workspace, runs.path(), false);
+        settle(&mut harness);
+        for role in
+            [Role::Button, Role::CheckBox, Role::TextInput, Role::ComboBox, Role::Slider, Role::SpinButton]
+        {
+            for node in harness.query_all_by_role(role) {
+                let named = node.accesskit_node().label().is_some_and(|label| !label.trim().is_empty())
+                    || node.accesskit_node().value().is_some_and(|value| !value.trim().is_empty())
+                    || node.accesskit_node().labelled_by().next().is_some();
+                assert!(named, "{workspace:?}: a {role:?} without a name: {node:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn commands_move_between_workspaces_and_change_the_window() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(Mode::Dark, Workspace::Evaluate, runs.path(), false);
+    harness.run_ok();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Num2);
+    harness.run_ok();
+    assert_eq!(harness.state().session().workspace, Workspace::Scene);
+    harness.key_press(egui::Key::Questionmark);
+    harness.run_ok();
+    assert!(harness.query_by_label("Shortcuts").is_some());
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
+    harness.run_ok();
+    harness.get_by_label("Command").type_text("go to train");
+    harness.run_ok();
+    harness.key_press(egui::Key::Enter);
+    harness.run_ok();
+    assert_eq!(harness.state().session().workspace, Workspace::Train);
+}
+
+#[derive(Debug)]
+struct Dropped(std::path::PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn bad_files_are_sentences_and_no_crash() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let bad = [
+        put("empty.parquet", b""),
+        put("short.parquet", b"PAR1"),
+        put("text.parquet", b"this is no parquet file at all, but long enough to look like one"),
+        put("empty.png", b""),
+        put("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"),
+        put("text.jpg", b"hello"),
+        put("bomb.png", include_bytes!("bomb.png")),
+        put("empty.jsonl", b""),
+        put("binary.jsonl", &[0xff, 0xfe, 0, 1, 2]),
+        put("list.json", b"[1, 2, 3]"),
+        put("broken.json", b"{\"a\": "),
+        put("alone.safetensors", b"\x08\0\0\0\0\0\0\0{}      "),
+        put("noending", b"x"),
+        put("film.mp4", b"x"),
+        put("cloud.ply", b"ply\nformat ascii 1.0\n"),
+        put("unknown.xyz", b"x"),
+        folder.path().join("not-there.png"),
+        folder.path().to_owned(),
+    ];
+    let runs = tempfile::tempdir().unwrap();
+    for path in bad {
+        let mut harness = window(Mode::Dark, Workspace::Evaluate, runs.path(), false);
+        harness.input_mut().dropped_files = vec![std::sync::Arc::new(Dropped(path.clone()))];
+        harness.step();
+        settle(&mut harness);
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        let said = harness.query_all_by_role(Role::Label).any(|node| {
+            let text = node.accesskit_node().value().unwrap_or_default();
+            text.contains(&name)
+        });
+        assert!(said, "nothing is said of {}", path.display());
+    }
+}
