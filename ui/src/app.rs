@@ -100,6 +100,25 @@ impl App {
         &self.jobs
     }
 
+    /// Asks every training to save and wait.
+    pub fn pause_all(&mut self) {
+        self.live().into_iter().for_each(|id| self.link.pause(id));
+    }
+
+    /// Lets every training go on.
+    pub fn go_on_all(&mut self) {
+        self.live().into_iter().for_each(|id| self.link.resume(id));
+    }
+
+    /// Stops every job; what they have written stays.
+    pub fn stop_all(&mut self) {
+        self.live().into_iter().for_each(|id| self.link.cancel(id));
+    }
+
+    fn live(&self) -> Vec<plumb_engine::JobId> {
+        self.jobs.iter().filter(|(_, job)| job.status.is_live()).map(|(id, _)| id).collect()
+    }
+
     /// Whether something is being read or done.
     #[must_use]
     pub fn is_busy(&self) -> bool {
@@ -227,8 +246,9 @@ impl App {
             }
         }
         self.messages.retain(|message| message.until > now);
-        if let Some(first) = self.messages.front() {
-            ctx.request_repaint_after(std::time::Duration::from_secs_f64((first.until - now).max(0.1)));
+        let next = self.messages.iter().map(|message| message.until - now).fold(f64::INFINITY, f64::min);
+        if next.is_finite() {
+            ctx.request_repaint_after(std::time::Duration::from_secs_f64(next.max(0.1)));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What stands around the panes: bar, tray, palette, cheat sheet, messages.
 
-use egui::{Align, Context, Frame, Key, Layout, Margin, Panel, RichText, Ui, Window};
+use egui::{Align, Context, Frame, Key, Layout, Margin, Panel, RichText, TextEdit, Ui, Window};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, UiResponse};
 
 use crate::app::App;
@@ -257,13 +257,9 @@ fn palette_ui(app: &mut App, ctx: &Context) {
         .anchor(egui::Align2::CENTER_TOP, [0.0, 64.0])
         .fixed_size([440.0, 320.0])
         .show(ctx, |ui| {
-            let field = ui.add(
-                egui::TextEdit::singleline(&mut typed)
-                    .hint_text("Type a command")
-                    .desired_width(f32::INFINITY),
-            );
-            let name = "Command";
-            field.widget_info(|| egui::WidgetInfo::text_edit(true, "", &*typed, name));
+            let field =
+                TextEdit::singleline(&mut typed).hint_text("Type a command").desired_width(f32::INFINITY);
+            let field = ui.add(field).accessible_name("Command");
             field.request_focus();
             let wanted = typed.to_lowercase();
             let found: Vec<_> = COMMANDS

@@ -167,7 +167,8 @@ pub fn install(ctx: &egui::Context, reduced_motion: bool) {
 fn visuals(mode: egui::Theme, p: &Palette) -> Visuals {
     let radius = CornerRadius::same(theme().space.radius as u8);
     let widget = |fill: Color32, line: Color32, text: Color32| WidgetVisuals {
-        bg_fill: fill,
+        // Rails and boxes: on a white ground a raised white would not be seen.
+        bg_fill: p.line,
         weak_bg_fill: fill,
         bg_stroke: Stroke::new(1.0, line),
         corner_radius: radius,

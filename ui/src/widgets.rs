@@ -98,7 +98,7 @@ impl ShareBar<'_> {
         let at = |v: f64| rect.left() + rect.width() * v.clamp(0.0, 1.0) as f32;
         let painter = ui.painter_at(rect.expand(2.0));
         let radius = theme().space.radius / 2.0;
-        painter.rect_filled(rect, radius, p.raised);
+        painter.rect_filled(rect, radius, p.line.gamma_multiply(0.6));
         if let Some(value) = self.value {
             let bar = Rect::from_min_max(rect.min, pos2(at(value), rect.bottom()));
             painter.rect_filled(bar, radius, p.accent.gamma_multiply(0.55));

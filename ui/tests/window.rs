@@ -10,6 +10,7 @@ use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use plumb_ui::App;
+use plumb_ui::jobs::Status;
 use plumb_ui::link::InProcess;
 use plumb_ui::pane::Workspace;
 use plumb_ui::session::Session;
@@ -19,7 +20,7 @@ fn window(mode: Mode, workspace: Workspace, runs: &Path, graphics: bool) -> Harn
     let link = InProcess::start(egui::Context::default()).unwrap();
     let session = Session { mode, workspace, reduced_motion: true, ..Session::default() };
     let runs = runs.to_owned();
-    let builder = Harness::builder().with_size([1440.0, 900.0]).with_max_steps(16);
+    let builder = Harness::builder().with_size([1200.0, 760.0]).with_max_steps(16);
     let builder = if graphics { builder.wgpu() } else { builder };
     builder.build_eframe(move |creation| {
         App::with_session(Box::new(link), session)
@@ -154,4 +155,48 @@ fn bad_files_are_sentences_and_no_crash() {
         });
         assert!(said, "nothing is said of {}", path.display());
     }
+}
+
+/// Goes on until `seen` is true.
+fn until(harness: &mut Harness<'_, App>, what: &str, seen: impl Fn(&Harness<'_, App>) -> bool) {
+    let began = Instant::now();
+    while !seen(harness) {
+        harness.step();
+        assert!(began.elapsed() < Duration::from_secs(180), "{what} did not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn the_demo_evaluation_is_run_and_judged() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(Mode::Dark, Workspace::Evaluate, runs.path(), false);
+    settle(&mut harness);
+    harness.get_by_label("Run the evaluation").click_accesskit();
+    until(&mut harness, "the sentence about the score", |h| {
+        h.query_by_label_contains("Above chance by").is_some()
+    });
+    let (_, job) = harness.state().jobs().iter().next().unwrap();
+    assert_eq!((job.done, job.total), (607, 607));
+}
+
+#[test]
+fn a_training_is_paused_goes_on_and_is_stopped() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(Mode::Dark, Workspace::Train, runs.path(), false);
+    until(&mut harness, "the start button", |h| {
+        h.query_by_label("Start training").is_some_and(|node| !node.accesskit_node().is_disabled())
+    });
+    harness.get_by_label("Start training").click_accesskit();
+    let training = |status: fn(&Status) -> bool| {
+        move |h: &Harness<'_, App>| h.state().jobs().iter().any(|(_, job)| status(&job.status))
+    };
+    until(&mut harness, "a running training", training(|s| *s == Status::Running));
+    until(&mut harness, "a step", |h| h.query_by_label_contains("Step 1").is_some());
+    harness.state_mut().pause_all();
+    until(&mut harness, "the pause", training(|s| *s == Status::Paused));
+    harness.state_mut().go_on_all();
+    until(&mut harness, "the training going on", training(|s| *s == Status::Running));
+    harness.state_mut().stop_all();
+    until(&mut harness, "the end", training(|s| !s.is_live()));
 }

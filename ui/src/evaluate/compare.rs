@@ -165,7 +165,7 @@ fn bar(ui: &mut Ui, name: &str, delta: f64, interval: Option<Interval>) {
     response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &said));
     let painter = ui.painter_at(rect);
     let x = |v: f64| rect.center().x + rect.width() * (v.clamp(-0.5, 0.5) as f32);
-    painter.rect_filled(rect, 2.0, p.raised);
+    painter.rect_filled(rect, 2.0, p.line.gamma_multiply(0.6));
     painter.line_segment([pos2(x(0.0), rect.top()), pos2(x(0.0), rect.bottom())], Stroke::new(1.0, p.dim));
     if let Some(i) = interval {
         let y = rect.center().y;

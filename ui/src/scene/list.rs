@@ -48,8 +48,7 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
     widgets::section(ui, &format!("{} objects", seen.scene.objects.len()));
     let field =
         TextEdit::singleline(&mut state.filter).hint_text("Filter by name").desired_width(f32::INFINITY);
-    let field = ui.add(field);
-    field.widget_info(|| egui::WidgetInfo::text_edit(true, "", "", "Filter objects"));
+    ui.add(field).accessible_name("Filter objects");
     let wanted = state.filter.to_lowercase();
     ScrollArea::vertical().id_salt("objects").auto_shrink([false, false]).show(ui, |ui| {
         for (i, object) in seen.scene.objects.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The centre: the cloud in three dimensions, with a bar of what it shows.
 
 use egui::{Align2, ComboBox, Slider, Ui};
+use glam::DVec3;
 use plumb_engine::look::SceneSeen;
 use plumb_viewer::{ColorMode, Highlight, Pick, PointSize, Tool, ViewOptions, Viewer};
 
@@ -73,9 +74,9 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
         viewer.fit();
     }
     if std::mem::take(&mut view.focus)
-        && let Some(place) = state.chosen.objects.first().and_then(|id| place_of(seen, *id))
+        && let Some((centre, radius)) = around(seen, &state.chosen.objects)
     {
-        viewer.focus_box(ui.ctx(), &scene, place as u32, cx.reduced_motion);
+        viewer.focus(ui.ctx(), centre, radius, cx.reduced_motion);
     }
     let answer = viewer.ui(ui, &scene, &options);
     let under = |pick: Option<Pick>| {
@@ -96,6 +97,19 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
         }
     }
     notes(ui, answer.response.rect, &answer);
+}
+
+/// A ball around objects: its centre and radius in metres.
+fn around(seen: &SceneSeen, objects: &[u32]) -> Option<(DVec3, f64)> {
+    let corners = || {
+        objects
+            .iter()
+            .filter_map(|id| seen.scene.objects.get(place_of(seen, *id)?))
+            .flat_map(|object| object.oriented.corners())
+    };
+    let (low, high) = corners().map(|c| (c, c)).reduce(|(low, high), (c, _)| (low.min(c), high.max(c)))?;
+    // Room around them, so that one sees where they stand.
+    Some((low.midpoint(high), low.distance(high).max(0.5) * 0.8))
 }
 
 fn place_of(seen: &SceneSeen, id: u32) -> Option<usize> {

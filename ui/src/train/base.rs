@@ -90,7 +90,7 @@ impl Base {
         match self.place {
             Place::Demo => {}
             Place::Folder => {
-                path(fields.ui, "Folder of the model", "folder with config.json", &mut self.folder, true)
+                path(fields.ui, "Folder of the model", "folder with config.json", &mut self.folder, true);
             }
             Place::Hub => {
                 let edit = egui::TextEdit::singleline(&mut self.hub).desired_width(f32::INFINITY);

@@ -150,7 +150,7 @@ fn layers(fields: &mut Fields<'_>, targets: &mut Targets) {
     }
     match targets {
         Targets::Pattern(pattern) => {
-            fields.text("", "Pattern", "regular expression of a whole path", pattern)
+            fields.text("", "Pattern", "regular expression of a whole path", pattern);
         }
         Targets::Names(names) => fields.list("", "Names", "Last parts of the paths, as PEFT's list", names),
         Targets::Text | Targets::Vision | Targets::TextAndVision => {}

@@ -33,7 +33,7 @@ pub(crate) struct Copy {
 
 /// Draws it for the finished training in `folder`.
 pub(super) fn ui(train: &mut Train, ui: &mut Ui, cx: &mut Cx<'_>, folder: &Path) -> Option<Action> {
-    let Some(config) = train.runs.config(folder).cloned() else { return None };
+    let config = train.runs.config(folder).cloned()?;
     let whole = matches!(config.method, MethodConfig::Full { .. });
     let result = folder.join(RESULT_FOLDER);
     widgets::section(ui, if whole { "The trained model" } else { "The adapter" });
@@ -152,7 +152,7 @@ fn before_after(train: &mut Train, ui: &mut Ui, cx: &mut Cx<'_>, folder: &Path) 
     if button.on_hover_text(hover).clicked() {
         action = Some(Action::Evaluate(folder.to_owned()));
     }
-    let trial = trial?;
+    let Some(trial) = trial else { return action };
     if let Some(error) = &trial.failed {
         widgets::failure(ui, error);
     } else if let Some((before, after)) = trial.pair() {
