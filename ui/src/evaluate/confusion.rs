@@ -208,7 +208,7 @@ fn one(state: &mut Evaluate, ui: &mut Ui, matrix: &Matrix) {
         let sum = (cells.iter().sum::<usize>() + lost_here).max(1);
         for x in 0..across {
             let chosen = matrix.chosen.get(x);
-            let n = chosen.map_or(lost_here, |_| cells[x]);
+            let n = chosen.and_then(|_| cells.get(x)).copied().unwrap_or(lost_here);
             let min = corner + vec2(x as f32 * cell.x, y as f32 * cell.y);
             let place = Rect::from_min_size(min, cell).shrink(1.0);
             let right = chosen == Some(title);

@@ -415,7 +415,7 @@ mod tests {
         ];
         let words: Vec<String> =
             ["one lamp", "two lamps", "a sofa", "a lamp", "x"].map(str::to_owned).to_vec();
-        let right = |at: usize| at % 2 == 0;
+        let right = |at: usize| at.is_multiple_of(2);
         let mut filter = Filter::default();
         let found = find(&columns, &words, right, &filter);
         assert_eq!(found.rows, [0, 1, 2, 3, 4]);

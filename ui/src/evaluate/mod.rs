@@ -22,7 +22,7 @@ mod viewer;
 mod words;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use egui::{Context, Ui};
@@ -242,7 +242,7 @@ impl Evaluate {
         let out = cx.runs.join(name);
         let request = setup.request(image, out.clone());
         let bench = setup.bench();
-        self.follow(title, request, out, bench, image, cx);
+        self.follow(title, request, &out, &bench, image, cx);
     }
 
     /// The same without pictures: of the run that is shown, else of what is set up.
@@ -260,20 +260,20 @@ impl Evaluate {
         let out = folder.parent().map_or_else(|| cx.runs.join(&name), |parent| parent.join(&name));
         let request = state::request_of(manifest, ImageMode::Blind, out.clone());
         let title = format!("Evaluating {} without pictures", words::last(&print.model));
-        self.follow(title, request, out, manifest.bench.clone(), ImageMode::Blind, cx);
+        self.follow(title, request, &out, &manifest.bench, ImageMode::Blind, cx);
     }
 
     fn follow(
         &mut self,
         title: String,
         request: plumb_engine::Request,
-        out: PathBuf,
-        bench: PathBuf,
+        out: &Path,
+        bench: &Path,
         image: ImageMode,
         cx: &mut Cx<'_>,
     ) {
         let Some(job) = cx.start(title, request) else { return };
-        self.now.live.push(Live::new(job, &out, &bench, image));
+        self.now.live.push(Live::new(job, out, bench, image));
         // The run on show stays while its baseline is made.
         if image != ImageMode::Blind || self.a.is_none() {
             self.now.follow = Some(job);

@@ -50,7 +50,7 @@ fn picture(state: &mut SceneView, ui: &mut Ui, seen: &SceneSeen) {
     }
 }
 
-fn object<'a>(seen: &'a SceneSeen, id: u32) -> Option<(usize, &'a Object)> {
+fn object(seen: &SceneSeen, id: u32) -> Option<(usize, &Object)> {
     seen.scene.objects.iter().enumerate().find(|(_, object)| object.id == id)
 }
 

@@ -76,7 +76,7 @@ fn object_row(state: &mut SceneView, ui: &mut Ui, index: usize, object: &Object)
         let [w, d, h] = object.oriented.size;
         let size = format!("{} × {} × {}", length(w, 0.0), length(d, 0.0), length(h, 0.0));
         let dim = palette(ui).dim;
-        ui.label(RichText::new(size).small().color(dim));
+        ui.add(egui::Label::new(RichText::new(size).small().color(dim)).truncate());
         label
     });
     let label = row.inner;
