@@ -135,8 +135,9 @@ struct SavedBranches {
     dims: [usize; 3],
 }
 
+/// A branch with its tensors.
 #[derive(Clone, Debug)]
-struct HeldBranch {
+pub(crate) struct HeldBranch {
     a: Primitive,
     b: Primitive,
     rows: std::ops::Range<usize>,
@@ -144,8 +145,15 @@ struct HeldBranch {
     scale: f32,
 }
 
+impl LowRank<'_> {
+    /// With `a` and `b` as the CPU backend has them.
+    pub(crate) fn hold(&self, a: Primitive, b: Primitive) -> HeldBranch {
+        HeldBranch { a, b, rows: self.rows.clone(), rank: self.a.dims()[0], scale: self.scale as f32 }
+    }
+}
+
 impl HeldBranch {
-    fn borrow(&self) -> Branch<'_> {
+    pub(crate) fn borrow(&self) -> Branch<'_> {
         let Self { a, b, rows, rank, scale } = self;
         let (a, b) = (values!(a, f32), values!(b, f32));
         Branch { a, b, rows: rows.clone(), rank: *rank, scale: *scale }
@@ -206,12 +214,11 @@ pub(crate) fn branched_linear(
     let mut nodes: Vec<NodeGuard> = vec![x_node];
     let mut held = Vec::with_capacity(branches.len());
     let mut a_learns = false;
-    for LowRank { a, b, scale, rows } in branches {
-        a_learns |= a.is_autodiff() && a.is_tracked();
-        let (rank, scale) = (a.dims()[0], *scale as f32);
-        let ((a, a_node), (b, b_node)) = (input((*a).clone()), input((*b).clone()));
+    for branch in branches {
+        a_learns |= branch.a.is_autodiff() && branch.a.is_tracked();
+        let ((a, a_node), (b, b_node)) = (input(branch.a.clone()), input(branch.b.clone()));
         nodes.extend([a_node, b_node]);
-        held.push(HeldBranch { a, b, rows: rows.clone(), rank, scale });
+        held.push(branch.hold(a, b));
     }
     nodes.resize_with(BRANCHED, constant);
     let Ok(nodes) = <[NodeGuard; BRANCHED]>::try_from(nodes) else { unreachable!("filled up to that many") };

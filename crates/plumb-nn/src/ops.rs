@@ -162,18 +162,9 @@ pub(crate) fn branched_linear(
     }
     let ([m, k], n) = (x.dims(), weight.layout().shape()[0]);
     let x = primitive!(x.clone());
-    let held: Vec<_> = branches
-        .iter()
-        .map(|LowRank { a, b, .. }| (primitive!((*a).clone()), primitive!((*b).clone())))
-        .collect();
-    let branches: Vec<Branch<'_>> = held
-        .iter()
-        .zip(branches)
-        .map(|((a, b), LowRank { a: rank, scale, rows, .. })| {
-            let (a, b, rank) = (values!(a, f32), values!(b, f32), rank.dims()[0]);
-            Branch { a, b, rows: rows.clone(), rank, scale: *scale as f32 }
-        })
-        .collect();
+    let held: Vec<_> =
+        branches.iter().map(|b| b.hold(primitive!(b.a.clone()), primitive!(b.b.clone()))).collect();
+    let branches: Vec<Branch<'_>> = held.iter().map(grad::HeldBranch::borrow).collect();
     let mut out = vec![0.0; m * n];
     let mut inner = vec![0.0; m * low_rank::rank(&branches)];
     with_weight!(weight, |weight| {

@@ -117,9 +117,11 @@ pub fn estimate(learner: &mut Learner, shape: &StepShape) -> Estimate {
     let features = if shape.cached { (shape.pictures * tokens * h * 4).min(shape.cache_bytes) } else { 0 };
     let weights = weights + shape.teacher_bytes;
     let saving = trainable * 4 * 2;
-    // On the CPU the weights are a part of what the process holds by now, and so is what nobody could count.
+    // On the CPU the weights, and the moments of a run that is taken up again, are a part of what the process holds by now, and
+    // so is what nobody could count.
     let on_cpu = kernels || *model.device() == burn::tensor::Device::flex();
-    let known = resident_bytes().filter(|_| on_cpu).map(|now| now.saturating_sub(weights));
+    let known =
+        resident_bytes().filter(|_| on_cpu).map(|now| now.saturating_sub(weights + learner.moment_bytes()));
     let fixed = known.unwrap_or(FIXED);
     let total = weights + optimizer + activations.max(saving) + features + fixed;
     // Reading model and data can have taken more than the run will.

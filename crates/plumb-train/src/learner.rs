@@ -261,6 +261,12 @@ impl Learner {
         Ok(out)
     }
 
+    /// What the optimiser's moments take by now, in bytes; 0 before the first step of a fresh run.
+    #[must_use]
+    pub fn moment_bytes(&self) -> u64 {
+        self.optimizer.moments().values().map(|moments| 4 * 2 * moments.m.dims()[0] as u64).sum()
+    }
+
     /// The optimiser's moments, `m.<name>` and `v.<name>`, and its steps.
     ///
     /// # Errors

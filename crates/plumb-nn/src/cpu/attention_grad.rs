@@ -84,21 +84,6 @@ struct Head<'a, 'b> {
     out: SendPtr,
 }
 
-/// `rows` rows of `panels.rows()` columns as panels of columns.
-unsafe fn pack_columns(src: *const f32, stride: usize, rows: usize, panels: &Panels, to: *mut f32) {
-    for p in panels.iter() {
-        for row in 0..rows {
-            unsafe {
-                let dst = to.add(p.offset + row * p.width);
-                std::ptr::copy_nonoverlapping(src.add(row * stride + p.first), dst, p.count);
-                for i in p.count..p.width {
-                    *dst.add(i) = 0.0;
-                }
-            }
-        }
-    }
-}
-
 impl Kernel for Head<'_, '_> {
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
@@ -131,7 +116,9 @@ impl Kernel for Head<'_, '_> {
                 tile::pack(k.add(from), fused, count, dim, width, 1.0, keys.as_mut_ptr().add(at));
                 tile::pack(v.add(from), fused, count, dim, width, 1.0, values.as_mut_ptr().add(at));
             }
-            pack_columns(k, fused, len, &by_dim, key_rows.as_mut_ptr());
+            for panel in by_dim.iter() {
+                tile::pack_columns(k, fused, len, panel, key_rows.as_mut_ptr().add(panel.offset));
+            }
             for first in (0..len).step_by(QUERIES) {
                 let rows = QUERIES.min(len - first);
                 let seen = if causal { first + rows } else { len };
@@ -168,10 +155,10 @@ impl Kernel for Head<'_, '_> {
                 let key_side = (q.add(first * fused), fused, &*ds, &mut *dk);
                 let value_side = (g.add(first * inner), inner, &*p, &mut *dv);
                 for (src, stride, left, to) in [key_side, value_side] {
-                    pack_columns(src, stride, rows, &by_query, query_rows.as_mut_ptr());
                     let left = Left { ptr: left.as_ptr(), row: 1, col: ld };
                     for panel in by_query.iter() {
-                        let from = query_rows.as_ptr().add(panel.offset);
+                        let from = query_rows.as_mut_ptr().add(panel.offset);
+                        tile::pack_columns(src, stride, rows, panel, from);
                         tile::rows::<S>(panel.vectors, seen, rows, left, from, tmp.as_mut_ptr());
                         for j in 0..seen {
                             let from = &tmp[j * panel.width..][..panel.count];

@@ -37,9 +37,6 @@ pub(crate) struct Linear<'a, W> {
 /// Up to this many rows each weight is read once and multiplied into all of them; more rows would not leave enough
 /// registers for the sums, and packing into panels pays (`benches/kernels.rs`).
 const MAX_DOT_ROWS: usize = 8;
-/// Up to this many rows beyond the last whole vector of a panel go as dot products too: as a vector they would cost as
-/// much as 16 rows.
-const MAX_TAIL_ROWS: usize = 4;
 
 impl<W: WeightElem> Linear<'_, W> {
     /// Computes into `out`, `[m, n]`, and `x Aᵀ` of all branches side by side into `inner`, `[m, ranks]`.
@@ -84,11 +81,8 @@ impl<W: WeightElem> Linear<'_, W> {
 
     fn panels(&self, level: Level, out: &mut [f32], inner: &mut [f32]) {
         let rank = low_rank::rank(self.branches);
-        let tail = match self.m % level.lanes() {
-            rest if rest <= MAX_TAIL_ROWS && self.m > level.lanes() => rest,
-            _ => 0,
-        };
-        let whole = self.m - tail;
+        let whole = tile::whole_rows(self.m, level.lanes());
+        let tail = self.m - whole;
         let panels = Panels::new(whole, self.k + rank, level.lanes());
         let mut packed = Scratch::take(panels.size());
         let base = SendPtr(packed.floats().as_mut_ptr());

@@ -12,8 +12,6 @@ use super::tile::{self, Left, MAX_PANEL, Panels};
 const INNER: usize = 512;
 /// Input features that one task takes at most: as many as keep the lines of W that it reads long and its sums small.
 const MAX_WIDTH: usize = 128;
-/// As in the forward pass: rows beyond the last whole vector that are added up one by one.
-const MAX_TAIL_ROWS: usize = 4;
 
 /// `∂x = g W + Σ s (g B) A`
 pub(crate) struct InputGrad<'a, W> {
@@ -47,11 +45,8 @@ impl<W: WeightElem> InputGrad<'_, W> {
             }
             return;
         }
-        let tail = match m % level.lanes() {
-            rest if rest <= MAX_TAIL_ROWS && m > level.lanes() => rest,
-            _ => 0,
-        };
-        let panels = Panels::new(m - tail, n + rank, level.lanes());
+        let whole = tile::whole_rows(m, level.lanes());
+        let panels = Panels::new(whole, n + rank, level.lanes());
         let mut packed = Scratch::take(panels.size());
         let base = SendPtr(packed.floats().as_mut_ptr());
         let u = SendPtr(inner.as_mut_ptr());
@@ -67,7 +62,7 @@ impl<W: WeightElem> InputGrad<'_, W> {
                 }
             }
         });
-        for j in m - tail..m {
+        for j in whole..m {
             self.inner_row(&self.grad[j * n..(j + 1) * n], &mut inner[j * rank..(j + 1) * rank]);
         }
         let Some(out) = out else { return };
@@ -267,12 +262,8 @@ pub(crate) fn weight(level: Level, grad: &[f32], x: &[f32], [m, k, n]: [usize; 3
     let mut packed = Scratch::take(panels.size());
     let base = SendPtr(packed.floats().as_mut_ptr());
     panels.each().for_each(|p| {
-        // SAFETY: panels lie apart in `packed`, which holds their size.
-        let panel = unsafe { std::slice::from_raw_parts_mut(base.get().add(p.offset), m * p.width) };
-        for (dst, src) in panel.chunks_exact_mut(p.width).zip(x.chunks_exact(k)) {
-            dst[..p.count].copy_from_slice(&src[p.first..p.first + p.count]);
-            dst[p.count..].fill(0.0);
-        }
+        // SAFETY: panels lie apart in `packed`, which holds their size; `x` was checked.
+        unsafe { tile::pack_columns(x.as_ptr(), k, m, p, base.get().add(p.offset)) };
     });
     let rows = n.div_ceil(rayon::current_num_threads() * 4).next_multiple_of(8).min(64);
     let out = SendPtr(out.as_mut_ptr());

@@ -11,7 +11,6 @@ use super::simd::{Kernel, Simd};
 use super::tile::{self, Left};
 
 /// The branch of one part of a layer.
-#[derive(Clone)]
 pub(crate) struct Branch<'a> {
     /// `[rank, k]`
     pub(crate) a: &'a [f32],
@@ -80,11 +79,16 @@ impl Kernel for Inner<'_> {
                 let to = panel.add((self.k + column) * width);
                 tile::rows::<S>(self.vectors, branch.rank, self.k, a, panel, to);
             }
-            for i in 0..rank {
-                for j in 0..self.count {
-                    *self.out.get().add(j * rank + i) = *panel.add((self.k + i) * width + j);
-                }
-            }
+            copy_rows(panel.add(self.k * width), width, rank, self.count, self.out);
+        }
+    }
+}
+
+/// `rank` rows of a panel as columns of `out`, `[count, rank]`.
+unsafe fn copy_rows(rows: *const f32, width: usize, rank: usize, count: usize, out: SendPtr) {
+    for i in 0..rank {
+        for j in 0..count {
+            unsafe { *out.get().add(j * rank + i) = *rows.add(i * width + j) };
         }
     }
 }
@@ -115,11 +119,7 @@ impl Kernel for InnerGrad<'_> {
                     S::store(to.add(i), S::mul(S::load(to.add(i)), S::splat(branch.scale)));
                 }
             }
-            for i in 0..rank {
-                for j in 0..self.count {
-                    *self.out.get().add(j * rank + i) = *panel.add((self.n + i) * width + j);
-                }
-            }
+            copy_rows(panel.add(self.n * width), width, rank, self.count, self.out);
         }
     }
 }

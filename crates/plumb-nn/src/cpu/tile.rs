@@ -82,6 +82,18 @@ impl Panels {
     }
 }
 
+/// Up to this many rows beyond the last whole vector of a panel are not put into one: as a vector they would cost as much
+/// as 16 rows.
+const MAX_TAIL_ROWS: usize = 4;
+
+/// How many of `m` rows go in panels; those after them one by one.
+pub(crate) fn whole_rows(m: usize, lanes: usize) -> usize {
+    match m % lanes {
+        rest if rest <= MAX_TAIL_ROWS && m > lanes => m - rest,
+        _ => m,
+    }
+}
+
 /// The size of tasks, a multiple of `step` between half of `most` and `most`, that lets the threads end together over
 /// `total`.
 pub(crate) fn even_tasks(total: usize, step: usize, most: usize) -> usize {
@@ -199,6 +211,20 @@ pub(crate) unsafe fn pack(
                 }
             }
             j += 8;
+        }
+    }
+}
+
+/// Copies the columns of `p` from `rows` rows (row stride `stride`) into a panel; the rest of each of its rows becomes zero.
+///
+/// # Safety
+/// `src` holds `rows` rows as described with the columns of `p`; `panel` has room for `rows · p.width` floats.
+pub(crate) unsafe fn pack_columns(src: *const f32, stride: usize, rows: usize, p: &Panel, panel: *mut f32) {
+    for row in 0..rows {
+        unsafe {
+            let dst = panel.add(row * p.width);
+            std::ptr::copy_nonoverlapping(src.add(row * stride + p.first), dst, p.count);
+            std::ptr::write_bytes(dst.add(p.count), 0, p.width - p.count);
         }
     }
 }
