@@ -12,6 +12,7 @@ use crate::frame;
 use crate::jobs::Jobs;
 use crate::library::Library;
 use crate::link::Link;
+use crate::meter::{Measure, Meter};
 use crate::pane::{Pane, Workspace};
 use crate::session::Session;
 use crate::theme::{self, Mode};
@@ -41,6 +42,7 @@ pub struct App {
     pub(crate) runs: PathBuf,
     /// What scenes are drawn with; none where a test draws nothing.
     graphics: Option<egui_wgpu::RenderState>,
+    pub(crate) meter: Meter,
     wishes: Vec<Wish>,
     installed: Option<bool>,
     /// What was given on the command line, until the first frame.
@@ -73,6 +75,7 @@ impl App {
             cheat_sheet: false,
             runs: dirs::data_dir().unwrap_or_default().join("plumbline").join("runs"),
             graphics: None,
+            meter: Meter::default(),
             wishes: Vec::new(),
             installed: None,
             given: Vec::new(),
@@ -91,6 +94,13 @@ impl App {
     #[must_use]
     pub fn with_graphics(mut self, graphics: Option<egui_wgpu::RenderState>) -> Self {
         self.graphics = graphics;
+        self
+    }
+
+    /// Measures this window and closes it.
+    #[must_use]
+    pub fn with_measure(mut self, measure: Option<Measure>) -> Self {
+        self.meter.measure = measure;
         self
     }
 
@@ -308,6 +318,22 @@ impl App {
         }
     }
 
+    /// Frame after frame while something is measured; then the figures, and the end.
+    fn measured(&mut self, ctx: &egui::Context) {
+        if self.meter.measure.is_none() {
+            return;
+        }
+        ctx.request_repaint();
+        if let Some((figures, out)) = self.meter.over() {
+            let written = serde_json::to_vec_pretty(&figures).map_err(std::io::Error::from);
+            // The window is about to close: the log is where an error can still be read.
+            if let Err(error) = written.and_then(|text| std::fs::write(&out, text)) {
+                tracing::error!("{} cannot be written: {error}", out.display());
+            }
+            ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
+    }
+
     fn open_demo(&mut self, now: f64) {
         let look = Look::Demo;
         let found = self.each(now, |_, cx| cx.look(&look));
@@ -344,8 +370,10 @@ impl App {
 }
 
 impl eframe::App for App {
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+    fn ui(&mut self, ui: &mut egui::Ui, frame: &mut eframe::Frame) {
+        self.meter.hear(frame.info().cpu_usage);
         self.draw(ui);
+        self.measured(ui.ctx());
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {

@@ -12,6 +12,7 @@ mod frame;
 pub mod jobs;
 pub mod library;
 pub mod link;
+pub mod meter;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
 mod open;

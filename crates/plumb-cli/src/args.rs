@@ -60,6 +60,12 @@ pub(crate) enum Command {
 pub(crate) struct App {
     /// Pictures, benchmarks, data sets, and folders of runs, trainings, scenes, models or adapters
     pub(crate) files: Vec<PathBuf>,
+    /// Write the time to the first picture, the cost of frames and the memory to FILE, and close
+    #[arg(long, value_name = "FILE")]
+    pub(crate) measure: Option<PathBuf>,
+    /// How long is measured
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0, requires = "measure")]
+    pub(crate) measure_for: f64,
 }
 
 /// A model and how to run it.

@@ -14,6 +14,7 @@ use clap::Parser as _;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
+    let began = std::time::Instant::now();
     let args = Args::parse();
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
@@ -24,7 +25,7 @@ fn main() -> ExitCode {
         .init();
     let result = match args.command {
         None => commands::tour::run(args.json),
-        Some(Command::App(a)) => plumb_ui::native::run(a.files).map(|()| ExitCode::SUCCESS),
+        Some(Command::App(a)) => commands::app::run(a, began),
         Some(Command::Ask(a)) => commands::ask::run(a),
         Some(Command::Eval(a)) => commands::eval::run(a),
         Some(Command::Report(a)) => commands::report::run(&a),

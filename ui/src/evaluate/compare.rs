@@ -6,9 +6,10 @@ use plumb_bench::score::Difference;
 use plumb_bench::stats::Interval;
 use plumb_engine::look::{CompareSeen, Look, RunSeen, Seen};
 
-use super::data::{PAIR, Run};
+use super::columns::PAIR;
+use super::data::Run;
 use super::facets::Facet;
-use super::{Evaluate, no_rows, score, state, words};
+use super::{Evaluate, fingerprint, lines, no_rows, score, state, words};
 use crate::cx::Cx;
 use crate::library::Loaded;
 use crate::theme::{palette, theme};
@@ -183,15 +184,15 @@ fn strip(ui: &mut Ui, letter: &str, run: &RunSeen) {
         let adapter = print.adapter.as_deref().map(|a| format!(" + {}", words::last(a))).unwrap_or_default();
         let mode = state::image_name(run.manifest.image);
         let said = format!("{}{adapter}, {mode}", words::last(&print.model));
-        widgets::dim(ui, said).on_hover_text(score::fingerprint(run));
+        widgets::dim(ui, said).on_hover_text(fingerprint::whole(run));
     });
     ui.horizontal_wrapped(|ui| {
-        for line in score::totals(report, blind) {
+        for line in lines::totals(report, blind) {
             score::big(ui, &line.name, &line);
         }
     });
     score::legend(ui, blind.is_some());
-    ui.push_id(letter, |ui| score::bars(ui, &score::lines(report, blind)));
+    ui.push_id(letter, |ui| score::bars(ui, &lines::lines(report, blind)));
 }
 
 #[cfg(test)]

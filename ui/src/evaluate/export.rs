@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 
 use egui::Ui;
-use plumb_bench::sample::letter;
 use plumb_engine::look::{Look, RunSeen, Seen};
-use serde_json::json;
 
 use super::data::{Data, Run, Verdict};
+use super::formats::{csv, json};
 use super::pictures::{SMALL, Small, reduced};
 use super::state::Note;
 use super::{Evaluate, html, place, words};
@@ -227,7 +226,7 @@ fn one(document: &Document, path: &Path) -> Result<(), String> {
     let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
     let text = match ending.as_str() {
         "html" | "htm" => html::page(document),
-        "csv" => csv(document),
+        "csv" => csv(document)?,
         "json" => json(document)?,
         other => {
             return Err(format!(
@@ -237,114 +236,6 @@ fn one(document: &Document, path: &Path) -> Result<(), String> {
         }
     };
     std::fs::write(path, text).map_err(|e| format!("{} cannot be written: {e}", path.display()))
-}
-
-/// A field of RFC 4180.
-fn field(text: &str) -> String {
-    if text.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-/// One line a sample.
-pub(super) fn csv(document: &Document) -> String {
-    const HEAD: &str = "row,id,task,kind,source,question,options,right_letter,right,chosen_letter,chosen,verdict,\
-                        probability_of_right,probabilities,seconds,answer,error,flagged,note\r\n";
-    let data = &document.data;
-    let mut out = HEAD.to_owned();
-    for (at, (sample, row)) in data.samples().iter().zip(&data.rows).enumerate() {
-        let answer = data.answer(at);
-        let note = document.note(&sample.id);
-        let option = |i: Option<usize>| i.and_then(|i| sample.options.get(i)).cloned().unwrap_or_default();
-        let number = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
-        let probabilities = answer.and_then(|a| a.probabilities.as_ref());
-        let probabilities = probabilities
-            .map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-            .unwrap_or_default();
-        let fields = [
-            sample.row.to_string(),
-            sample.id.clone(),
-            sample.task.name().to_owned(),
-            sample.kind.name().to_owned(),
-            sample.source.clone(),
-            sample.question.clone(),
-            sample.options.join(" | "),
-            sample.gold_letter().to_string(),
-            option(Some(sample.gold)),
-            row.chosen.map_or_else(String::new, |c| letter(c).to_string()),
-            option(row.chosen),
-            row.verdict.name().to_owned(),
-            number(row.right_probability),
-            probabilities,
-            number(row.seconds),
-            answer.and_then(|a| a.raw.clone()).unwrap_or_default(),
-            answer.and_then(|a| a.error.clone()).unwrap_or_default(),
-            if note.flagged { "yes" } else { "" }.to_owned(),
-            note.text,
-        ];
-        out.push_str(&fields.iter().map(|f| field(f)).collect::<Vec<_>>().join(","));
-        out.push_str("\r\n");
-    }
-    out
-}
-
-/// Everything: what the run is, its scores, and every sample with its answer.
-fn json(document: &Document) -> Result<String, String> {
-    let data = &document.data;
-    let run = document.run().ok_or("there is no run to export")?;
-    let samples: Vec<_> = data
-        .samples()
-        .iter()
-        .zip(&data.rows)
-        .enumerate()
-        .map(|(at, (sample, row))| {
-            let note = document.note(&sample.id);
-            json!({
-                "sample": sample,
-                "verdict": row.verdict.name(),
-                "answer": data.answer(at),
-                "flagged": note.flagged,
-                "note": note.text,
-            })
-        })
-        .collect();
-    let all = json!({
-        "manifest": run.manifest,
-        "parser": run.parser,
-        "report": run.report,
-        "without_pictures": run.blind,
-        "samples": samples,
-    });
-    serde_json::to_string_pretty(&all).map_err(|e| format!("the run has no JSON: {e}"))
-}
-
-/// A picture as a `data:` address.
-pub(super) fn data_url(small: &Small) -> Option<String> {
-    let mut bytes = Vec::new();
-    let (w, h) = (u32::try_from(small.size[0]).ok()?, u32::try_from(small.size[1]).ok()?);
-    let mut encoder = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, 82);
-    encoder.encode(&small.rgb, w, h, image::ExtendedColorType::Rgb8).ok()?;
-    Some(format!("data:image/jpeg;base64,{}", base64(&bytes)))
-}
-
-/// RFC 4648, section 4.
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let of = |i: usize| u32::from(chunk.get(i).copied().unwrap_or(0));
-        let bits = of(0) << 16 | of(1) << 8 | of(2);
-        for i in 0..4 {
-            if i <= chunk.len() {
-                out.push(char::from(LETTERS[(bits >> (18 - 6 * i)) as usize & 63]));
-            } else {
-                out.push('=');
-            }
-        }
-    }
-    out
 }
 
 /// How many were exported, for a heading.
@@ -375,35 +266,6 @@ pub(super) mod tests {
             notes: BTreeMap::from([("0".to_owned(), note)]),
             pictures: BTreeMap::new(),
         }
-    }
-
-    #[test]
-    fn fields_keep_commas_quotes_and_lines() {
-        let text = csv(&document());
-        let lines: Vec<&str> = text.split("\r\n").collect();
-        assert_eq!(lines.len(), 4, "a head, two rows, nothing");
-        let columns = lines[0].split(',').count();
-        assert_eq!(columns, 19);
-        assert_eq!(
-            lines[1],
-            "0,0,Depth,3D,,\"Which is\nnearer <b>?\",\"lamp, red | so\"\"fa\",A,\"lamp, red\",B,\"so\"\"fa\",wrong,0.25,,0.5,,,yes,\
-             \"a, \"\"b\"\"\""
-        );
-        assert_eq!(lines[2].split(',').count(), columns);
-        assert!(lines[2].contains(",not asked,"));
-    }
-
-    // RFC 4648, section 10.
-    #[test]
-    fn base64_as_in_its_rfc() {
-        let of = |text: &str| base64(text.as_bytes());
-        assert_eq!(
-            ["", "f", "fo", "foo", "foob", "fooba", "foobar"].map(of),
-            ["", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy"]
-        );
-        let small = Small { size: [8, 8], rgb: vec![120; 192] };
-        assert!(data_url(&small).unwrap().starts_with("data:image/jpeg;base64,/9j/"));
-        assert_eq!(data_url(&Small { size: [0, 0], rgb: Vec::new() }), None);
     }
 
     #[test]

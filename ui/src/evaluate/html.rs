@@ -6,9 +6,10 @@ use plumb_bench::sample::letter;
 use plumb_engine::look::RunSeen;
 
 use super::data::Verdict;
-use super::export::{Document, data_url, listed, wrong};
-use super::score::{self, Line};
-use super::words;
+use super::export::{Document, listed, wrong};
+use super::formats::data_url;
+use super::lines::{self, Line};
+use super::{fingerprint, words};
 use crate::theme::theme;
 
 /// Wrong answers that are listed at most.
@@ -92,15 +93,15 @@ fn style() -> String {
 
 fn scores(out: &mut String, run: &RunSeen) {
     let (report, blind) = (&run.report, run.blind.as_deref());
-    let headline = score::headline(report, blind);
+    let headline = lines::headline(report, blind);
     // Writing to a String cannot fail.
-    let _ = writeln!(out, "<p>{}</p>", escape(&score::meaning(&headline, score::best_rule(report))));
+    let _ = writeln!(out, "<p>{}</p>", escape(&lines::meaning(&headline, lines::best_rule(report))));
     out.push_str(
         "<table>\n<tr><th>score<th>%<th>95 % interval<th><span class=\"dim\">bar: score, interval, chance (grey), the text alone \
          (yellow)</span><th>chance<th>the text alone<th>right\n",
     );
     let groups =
-        std::iter::once(("", score::totals(report, blind).to_vec())).chain(score::lines(report, blind));
+        std::iter::once(("", lines::totals(report, blind).to_vec())).chain(lines::lines(report, blind));
     for (group, lines) in groups {
         for line in lines {
             row(out, group, &line);
@@ -133,7 +134,7 @@ fn scores(out: &mut String, run: &RunSeen) {
     }
     let known = if run.manifest.bench_official { "the published files" } else { "not the published files" };
     let _ = writeln!(out, "<h2>What the numbers depend on</h2>\n<p>The benchmark is {known}.</p>");
-    let _ = writeln!(out, "<pre>{}</pre>", escape(&score::fingerprint(run)));
+    let _ = writeln!(out, "<pre>{}</pre>", escape(&fingerprint::whole(run)));
 }
 
 fn row(out: &mut String, group: &str, line: &Line) {

@@ -9,7 +9,7 @@ use plumb_engine::look::{BenchSeen, Look, Seen};
 use plumb_engine::{DeviceChoice, ImageMode, Scoring};
 
 use super::state::{DEMO, Setup, image_name, preset_name, scoring_name};
-use super::{Evaluate, facets, runs, words};
+use super::{Evaluate, facet_list, runs, words};
 use crate::cx::Cx;
 use crate::library::Loaded;
 use crate::theme::{palette, theme};
@@ -83,7 +83,7 @@ pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui, cx: &mut Cx<'_>) {
         runs::ui(state, ui, cx);
         if let Some(data) = state.now.data.clone() {
             ui.separator();
-            facets::ui(state, ui, &data);
+            facet_list::ui(state, ui, &data);
         }
     });
 }

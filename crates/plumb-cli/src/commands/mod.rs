@@ -1,6 +1,7 @@
 //! One module per command.
 
 pub(crate) mod adapters;
+pub(crate) mod app;
 pub(crate) mod ask;
 pub(crate) mod bench;
 mod blind;
