@@ -39,6 +39,7 @@ pub enum Pane {
     EvaluateGrid,
     EvaluateConfusion,
     EvaluateLetters,
+    EvaluateCalibration,
     EvaluateCompare,
     EvaluateSample,
     SceneList,
@@ -62,6 +63,7 @@ impl Pane {
             Self::EvaluateGrid => "Pictures",
             Self::EvaluateConfusion => "Confusion",
             Self::EvaluateLetters => "Letters",
+            Self::EvaluateCalibration => "Calibration",
             Self::EvaluateCompare => "A and B",
             Self::EvaluateSample => "Sample",
             Self::SceneList => "Scenes",
@@ -102,11 +104,12 @@ pub fn layout(workspace: Workspace) -> Tree<Pane> {
                 Pane::EvaluateGrid,
                 Pane::EvaluateConfusion,
                 Pane::EvaluateLetters,
+                Pane::EvaluateCalibration,
                 Pane::EvaluateCompare,
             ]
             .map(pane);
             let looks = tiles.insert_tab_tile(looks.to_vec());
-            let centre = split(&mut tiles, LinearDir::Vertical, &[(score, 0.3), (looks, 0.7)]);
+            let centre = split(&mut tiles, LinearDir::Vertical, &[(score, 0.36), (looks, 0.64)]);
             (setup, centre, sample)
         }
         Workspace::Scene => (pane(Pane::SceneList), pane(Pane::SceneView), pane(Pane::SceneDetails)),

@@ -2,6 +2,7 @@
 //!
 //! `data` joins the rows of a benchmark with the answers of a run, `facets` chooses among them; the other files draw.
 
+mod calibration;
 mod columns;
 mod compare;
 mod confusion;
@@ -74,6 +75,7 @@ struct Now {
     found_of: Option<(u64, Filter)>,
     order: Arc<Vec<usize>>,
     order_of: Option<(u64, Filter, table::Sort)>,
+    calibration: calibration::Made,
     /// Rises when `data` is made anew.
     version: u64,
     /// Rises with every flag and note.
@@ -107,6 +109,7 @@ impl Evaluate {
             Pane::EvaluateGrid => grid::ui(self, ui, cx),
             Pane::EvaluateConfusion => confusion::ui(self, ui, cx),
             Pane::EvaluateLetters => letters::ui(self, ui, cx),
+            Pane::EvaluateCalibration => calibration::ui(self, ui),
             Pane::EvaluateCompare => compare::ui(self, ui, cx),
             Pane::EvaluateSample => sample::ui(self, ui, cx),
             _ => {}

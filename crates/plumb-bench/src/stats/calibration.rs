@@ -77,6 +77,24 @@ pub fn ece_equal_mass(rows: &[(f64, bool)], bins: usize) -> (f64, Vec<Reliabilit
     (ece, out)
 }
 
+/// Coverage (share of rows answered) and accuracy on them, when only answers of at least some confidence are given: from the
+/// surest on, one point per distinct confidence, the last at coverage 1. Risk, in El-Yaniv & Wiener's risk-coverage curve
+/// (JMLR 11, 2010), is 1 less this accuracy. Rows without a finite confidence are left out.
+pub fn selective_accuracy(rows: &[(f64, bool)]) -> Vec<(f64, f64)> {
+    let mut sorted: Vec<(f64, bool)> = rows.iter().copied().filter(|row| row.0.is_finite()).collect();
+    sorted.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let (mut right, mut out) = (0, Vec::new());
+    for (i, row) in sorted.iter().enumerate() {
+        right += usize::from(row.1);
+        // Rows of one confidence cannot be told apart, so none of them is answered without the others.
+        if sorted.get(i + 1).is_none_or(|next| next.0 < row.0) {
+            let answered = (i + 1) as f64;
+            out.push((answered / sorted.len() as f64, right as f64 / answered));
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,6 +111,14 @@ mod tests {
     }
 
     // scipy.special.softmax of [-1, -2, -0.5] and [-3, -0.1, -4] with gold 2 and 0.
+    #[test]
+    fn the_surest_answers_come_first() {
+        let rows = [(0.6, false), (0.9, true), (0.6, true), (f64::NAN, true), (0.99, true)];
+        let expected = [(0.25, 1.0), (0.5, 1.0), (1.0, 0.75)];
+        assert_eq!(selective_accuracy(&rows), expected);
+        assert!(selective_accuracy(&[]).is_empty());
+    }
+
     #[test]
     fn brier_and_nll_agree_with_scipy() {
         let rows = [(vec![-1.0, -2.0, -0.5], 2), (vec![-3.0, -0.1, -4.0], 0)]

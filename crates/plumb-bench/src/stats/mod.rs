@@ -4,7 +4,7 @@ mod bootstrap;
 mod calibration;
 
 pub use bootstrap::{Resample, Resampler, StratumTotals, Unit};
-pub use calibration::{Calibration, ReliabilityBin, calibrate, ece_equal_mass};
+pub use calibration::{Calibration, ReliabilityBin, calibrate, ece_equal_mass, selective_accuracy};
 
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{Binomial, DiscreteCDF};
