@@ -134,6 +134,10 @@ pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui) {
                 widgets::dim(ui, format!("{} answers", words::count(group.calibration.n)));
                 ui.label(sentence(group));
             });
+            // Of a handful of answers every curve is an accident.
+            if group.calibration.n < SMALL_SLICE {
+                continue;
+            }
             facts(ui, group);
             ui.columns(2, |columns| {
                 let [left, right] = columns else { return };
@@ -188,6 +192,7 @@ fn square<'a>(id: &str, x: &'static str, y: &'static str) -> Plot<'a> {
         .x_axis_formatter(percent)
         .y_axis_formatter(percent)
         .y_axis_min_width(48.0)
+        .grid_spacing(60.0..=1200.0)
         .label_formatter(move |at| match at {
             HoverPosition::NearDataPoint { position, .. } => {
                 Some(format!("{x} {}\n{y} {}", words::percent(position.x), words::percent(position.y)))
@@ -204,9 +209,6 @@ fn reliability(ui: &mut Ui, group: &Group) {
         let diagonal = Line::new("as sure as right", PlotPoints::from(vec![[0.0, 0.0], [1.0, 1.0]]));
         plot.line(diagonal.color(p.dim).style(LineStyle::dashed_dense()).allow_hover(false));
         let at: Vec<[f64; 2]> = group.calibration.bins.iter().map(|b| [b.confidence, b.accuracy]).collect();
-        plot.line(
-            Line::new("answers", PlotPoints::from(at.clone())).color(p.accent).width(1.0).allow_hover(false),
-        );
         plot.points(
             Points::new("answers", PlotPoints::from(at))
                 .color(p.accent)

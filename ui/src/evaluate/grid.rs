@@ -9,6 +9,7 @@ use crate::cx::Cx;
 use crate::theme::{palette, theme};
 use crate::widgets;
 
+/// Least side of a picture; they grow to fill the width.
 const CELL: f32 = 132.0;
 const CAPTION: f32 = 18.0;
 
@@ -21,8 +22,10 @@ pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui, _cx: &mut Cx<'_>) {
     let gap = theme().space.s;
     ui.spacing_mut().item_spacing = vec2(gap, gap);
     let scroll_bar = ui.spacing().scroll.allocated_width();
-    let columns = (((ui.available_width() - scroll_bar + gap) / (CELL + gap)).floor() as usize).max(1);
-    let height = CELL + CAPTION;
+    let width = ui.available_width() - scroll_bar + gap;
+    let columns = ((width / (CELL + gap)).floor() as usize).max(1);
+    let side = (width / columns as f32 - gap).floor().max(1.0);
+    let height = side + CAPTION;
     let mut area = ScrollArea::vertical().id_salt("pictures").auto_shrink(false);
     if std::mem::take(&mut state.now.reveal)
         && let Some(at) = state.now.selected.and_then(|row| order.iter().position(|other| *other == row))
@@ -34,7 +37,7 @@ pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui, _cx: &mut Cx<'_>) {
         for line in lines {
             ui.horizontal(|ui| {
                 for &at in order.iter().skip(line * columns).take(columns) {
-                    if cell(state, ui, &data, at).clicked() {
+                    if cell(state, ui, &data, at, side).clicked() {
                         clicked = Some(at);
                     }
                 }
@@ -46,9 +49,9 @@ pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui, _cx: &mut Cx<'_>) {
     }
 }
 
-fn cell(state: &mut Evaluate, ui: &mut Ui, data: &Data, at: usize) -> egui::Response {
+fn cell(state: &mut Evaluate, ui: &mut Ui, data: &Data, at: usize, side: f32) -> egui::Response {
     let p = *palette(ui);
-    let (rect, response) = ui.allocate_exact_size(vec2(CELL, CELL + CAPTION), Sense::click());
+    let (rect, response) = ui.allocate_exact_size(vec2(side, side + CAPTION), Sense::click());
     let (Some(sample), Some(row)) = (data.sample(at), data.rows.get(at)) else { return response };
     let said = format!("Sample {}, {}, {}", sample.id, sample.task.name(), row.verdict.name());
     let chosen = state.now.selected == Some(at);
@@ -56,13 +59,13 @@ fn cell(state: &mut Evaluate, ui: &mut Ui, data: &Data, at: usize) -> egui::Resp
     if !ui.is_rect_visible(rect) {
         return response;
     }
-    let frame = Rect::from_min_size(rect.min, vec2(CELL, CELL));
+    let frame = Rect::from_min_size(rect.min, vec2(side, side));
     let painter = ui.painter_at(rect.expand(2.0));
     painter.rect_filled(frame, 2.0, p.background);
     let failed = match state.now.pictures.get(&data.bench.get().path, sample.row, false) {
         Picture::Ready(texture, size) => {
             let (w, h) = (size[0].max(1) as f32, size[1].max(1) as f32);
-            let fit = (CELL / w).min(CELL / h);
+            let fit = (side / w).min(side / h);
             let place = Rect::from_center_size(frame.center(), vec2(w * fit, h * fit));
             let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
             painter.image(texture.id(), place, whole, AS_IT_IS);

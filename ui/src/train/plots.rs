@@ -177,6 +177,7 @@ fn plot(ui: &mut Ui, panel: &Panel<'_>, series: &[Series<'_>], settings: &Settin
         .link_axis(linked, Vec2b::new(true, false))
         .link_cursor(linked, Vec2b::new(true, false))
         .y_axis_min_width(56.0)
+        .grid_spacing(30.0..=900.0)
         .y_axis_formatter(move |mark, _| say(mark.value))
         .x_axis_formatter(
             |mark, _| if mark.value < 0.0 { String::new() } else { number_text(mark.value.round()) },
