@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use plumb_bench::{ParseStatus, PromptPreset};
 use plumb_nn::Precision;
 use plumb_pipeline::{
-    LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport, VerifyJob, VerifyReport,
+    EditJob, EditReport, LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport, VerifyJob,
+    VerifyReport,
 };
 use plumb_train::config::TrainConfig;
 use plumb_train::run::{Finished, TrainEvent};
@@ -145,6 +146,8 @@ pub enum Request {
     Synth(SynthJob),
     /// Recompute every answer of a data set.
     Verify(VerifyJob),
+    /// Write scenes that a person changed to a folder of their own.
+    Edit(EditJob),
     /// Show what files hold.
     Look(Look),
 }
@@ -250,6 +253,7 @@ pub enum Outcome {
     Lift(LiftReport),
     Synth(Box<SynthReport>),
     Verify(Box<VerifyReport>),
+    Edit(EditReport),
     Look(Box<Seen>),
 }
 

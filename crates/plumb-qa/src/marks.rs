@@ -124,8 +124,7 @@ pub fn cvbench_row(pair: &QaPair, scene: &Scene, idx: i64) -> Result<(Sample, Ve
         .take(marked)
         .map(|(object, (_, colour))| Mark { object: object.id, colour, rect: object.rect })
         .collect();
-    let source =
-        if scene.source.is_rendered() { "Plumbline rendered" } else { "Plumbline lifted" };
+    let source = if scene.source.is_rendered() { "Plumbline rendered" } else { "Plumbline lifted" };
     let shown: Vec<&str> = options.iter().map(String::as_str).collect();
     let mut sample = Sample::multiple_choice(&idx.to_string(), &question, &shown, gold);
     sample.idx = idx;

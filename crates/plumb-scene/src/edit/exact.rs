@@ -83,15 +83,15 @@ fn visible(first: &Object, second: &Object) -> Option<f32> {
 fn around(first: &Object, second: &Object, aabb: &Aabb) -> GravityBox {
     let size = aabb.size();
     let plain = GravityBox { centre: aabb.centre().to_array(), size: size.to_array(), yaw: 0.0 };
-    let corners: Vec<DVec3> =
-        first.oriented.corners().into_iter().chain(second.oriented.corners()).collect();
+    let corners: Vec<DVec3> = first.oriented.corners().into_iter().chain(second.oriented.corners()).collect();
     let turned = |yaw: f64| {
         let (sin, cos) = yaw.sin_cos();
         let (along, across) = (DVec3::new(cos, sin, 0.0), DVec3::new(-sin, cos, 0.0));
         let range = |axis: DVec3| {
-            corners.iter().map(|corner| corner.dot(axis)).fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), at| {
-                (low.min(at), high.max(at))
-            })
+            corners
+                .iter()
+                .map(|corner| corner.dot(axis))
+                .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), at| (low.min(at), high.max(at)))
         };
         let ((x0, x1), (y0, y1)) = (range(along), range(across));
         let middle = along * f64::midpoint(x0, x1) + across * f64::midpoint(y0, y1);
@@ -129,5 +129,10 @@ pub(super) fn depth(observed: &Observed<'_>, ids: &[u16], id: u32) -> Option<Dep
     } else {
         0.0
     };
-    Some(DepthRange { near: at(0.05), median: at(0.5), far: at(0.95), sigma: sampled.hypot(STEP / 12f64.sqrt()) })
+    Some(DepthRange {
+        near: at(0.05),
+        median: at(0.5),
+        far: at(0.95),
+        sigma: sampled.hypot(STEP / 12f64.sqrt()),
+    })
 }

@@ -114,7 +114,8 @@ impl Renumbering {
             return;
         }
         // Numbers only become others of the same mask, so they stay 16 bits.
-        let table: Vec<u16> = (0..=u16::MAX).map(|id| u16::try_from(self.of(id.into())).unwrap_or(0)).collect();
+        let table: Vec<u16> =
+            (0..=u16::MAX).map(|id| u16::try_from(self.of(id.into())).unwrap_or(0)).collect();
         for id in ids {
             *id = table[usize::from(*id)];
         }
@@ -165,7 +166,9 @@ impl State {
             self.index(edit, object)?;
         }
         match change {
-            Edit::Rename { object, name, attributes } => self.rename(edit, *object, name, attributes.as_ref()),
+            Edit::Rename { object, name, attributes } => {
+                self.rename(edit, *object, name, attributes.as_ref())
+            }
             Edit::Delete { object } => {
                 self.remove(self.index(edit, *object)?);
                 self.numbers.put(*object, 0);
@@ -258,9 +261,7 @@ impl State {
     fn put_pairs(&mut self, one: usize, found: Vec<PairDistance>) {
         let pairs = &mut self.scene.pairs;
         pairs.retain(|pair| pair.a as usize != one && pair.b as usize != one);
-        pairs.extend(found.into_iter().map(|pair| {
-            if pair.a < pair.b { pair } else { turned(pair) }
-        }));
+        pairs.extend(found.into_iter().map(|pair| if pair.a < pair.b { pair } else { turned(pair) }));
         pairs.sort_by_key(|pair| (pair.a, pair.b));
     }
 
@@ -283,14 +284,16 @@ impl State {
     fn measure(&mut self, observed: Option<&Observed<'_>>) -> Result<(), EditError> {
         let merged: Vec<u32> = self.merged.iter().copied().collect();
         let Some(first) = merged.first() else { return Ok(()) };
-        let observed =
-            observed.ok_or_else(|| EditError::NoPixels { name: self.name(*first), what: "depth or cloud" })?;
-        let mut ids = observed.ids.to_vec();
+        let observed = observed
+            .ok_or_else(|| EditError::NoPixels { name: self.name(*first), what: "depth or cloud" })?;
+        let mut ids = observed.ids.clone();
         self.numbers.change(&mut ids);
         if self.scene.source.is_rendered() {
             for &id in &merged {
-                let depth = exact::depth(observed, &ids, id)
-                    .ok_or_else(|| EditError::NoPixels { name: self.name(id), what: "depth of its pixels" })?;
+                let depth = exact::depth(observed, &ids, id).ok_or_else(|| EditError::NoPixels {
+                    name: self.name(id),
+                    what: "depth of its pixels",
+                })?;
                 if let Some(at) = self.scene.index_of(id)
                     && let Some(object) = self.scene.objects.get_mut(at)
                 {

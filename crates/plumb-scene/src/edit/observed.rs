@@ -1,7 +1,5 @@
 //! The pixels of a scene as they were measured.
 
-use std::borrow::Cow;
-
 use glam::DVec3;
 use plumb_geometry::{DepthMap, ZDepth};
 use plumb_image::RgbImage;
@@ -17,7 +15,7 @@ pub struct Observed<'a> {
     /// 0 where nothing is known.
     pub depth: ZDepth,
     /// Object numbers, row by row; 0 for none.
-    pub ids: Cow<'a, [u16]>,
+    pub ids: Vec<u16>,
     /// Whether depth and numbers are those of some pixels only.
     pub sampled: bool,
 }
@@ -27,7 +25,7 @@ impl<'a> Observed<'a> {
     ///
     /// # Errors
     /// [`SceneError::Unusable`] where sizes differ.
-    pub fn new(image: &'a RgbImage, depth: ZDepth, instances: &'a Instances) -> Result<Self> {
+    pub fn new(image: &'a RgbImage, depth: ZDepth, instances: &Instances) -> Result<Self> {
         let size = image.size();
         for (what, found) in [
             ("depth", (depth.0.width(), depth.0.height())),
@@ -38,7 +36,7 @@ impl<'a> Observed<'a> {
                 return Err(SceneError::Unusable { what: what.to_owned(), detail });
             }
         }
-        Ok(Self { image, depth, ids: instances.ids().into(), sampled: false })
+        Ok(Self { image, depth, ids: instances.ids().to_vec(), sampled: false })
     }
 
     /// From the cloud that was stored with a scene: every point lies on the ray of its pixel, so the depth that it was made of comes back.
@@ -50,7 +48,7 @@ impl<'a> Observed<'a> {
         image: &'a RgbImage,
         scene: &Scene,
         cloud: &ColouredCloud,
-        instances: Option<&'a Instances>,
+        instances: Option<&Instances>,
     ) -> Result<Self> {
         let (width, height) = (scene.camera.width, scene.camera.height);
         let pixels = width as usize * height as usize;
@@ -58,7 +56,8 @@ impl<'a> Observed<'a> {
         for (at, position) in cloud.positions.iter().enumerate() {
             let point = scene.frame.point_to_camera(DVec3::from_array(position.map(f64::from)));
             let Some(pixel) = scene.camera.project(point) else { continue };
-            let inside = pixel.x >= 0.0 && pixel.y >= 0.0 && pixel.x < f64::from(width) && pixel.y < f64::from(height);
+            let inside =
+                pixel.x >= 0.0 && pixel.y >= 0.0 && pixel.x < f64::from(width) && pixel.y < f64::from(height);
             if !inside {
                 continue;
             }
@@ -74,9 +73,7 @@ impl<'a> Observed<'a> {
         let depth = ZDepth(DepthMap::new(width, height, depth)?);
         match instances {
             Some(instances) => Self::new(image, depth, instances),
-            None if image.size() == (width, height) => {
-                Ok(Self { image, depth, ids: ids.into(), sampled: true })
-            }
+            None if image.size() == (width, height) => Ok(Self { image, depth, ids, sampled: true }),
             None => {
                 let size = image.size();
                 let detail = format!("{}x{} for a camera of {width}x{height}", size.0, size.1);

@@ -76,8 +76,16 @@ fn a_name_is_the_persons_and_nothing_measured_changes() {
     let first = &room.scene.objects[0];
     let edited = apply(&room.scene, &[rename(first.id, "  bookshelf ")], None).unwrap();
     let now = &edited.scene.objects[0];
-    assert_eq!((now.name.as_str(), now.plural.as_str(), now.named_by), ("bookshelf", "bookshelves", NameSource::Person));
-    let old = Object { name: first.name.clone(), plural: first.plural.clone(), named_by: first.named_by, ..now.clone() };
+    assert_eq!(
+        (now.name.as_str(), now.plural.as_str(), now.named_by),
+        ("bookshelf", "bookshelves", NameSource::Person)
+    );
+    let old = Object {
+        name: first.name.clone(),
+        plural: first.plural.clone(),
+        named_by: first.named_by,
+        ..now.clone()
+    };
     assert_eq!(&old, first);
     assert_eq!(edited.scene.pairs, room.scene.pairs);
     assert!(edited.scene.exhaustive, "everything visible is still listed");
@@ -231,7 +239,8 @@ fn a_merge_measures_what_the_lift_measures_of_both_masks() {
         let (mine, theirs) = (&found.objects[at], &truth.objects[at]);
         assert_eq!((mine.pixels, mine.rect, mine.points), (theirs.pixels, theirs.rect, theirs.points));
         assert_eq!(mine.flags, theirs.flags);
-        let near = |a: f64, b: f64, by: f64| assert!((a - b).abs() < by, "{a} is not {b}: {mine:?} {theirs:?}");
+        let near =
+            |a: f64, b: f64, by: f64| assert!((a - b).abs() < by, "{a} is not {b}: {mine:?} {theirs:?}");
         for axis in 0..3 {
             near(mine.aabb.min[axis], theirs.aabb.min[axis], 0.01);
             near(mine.aabb.max[axis], theirs.aabb.max[axis], 0.01);
@@ -272,7 +281,10 @@ fn what_cannot_be_is_said_with_its_place() {
     fails(&[Edit::Merge { into: a, others: vec![] }], "two are needed");
     fails(&[Edit::Merge { into: a, others: vec![a] }], "there twice");
     fails(&[Edit::Merge { into: a, others: vec![b, b] }], "there twice");
-    fails(&[Edit::Delete { object: a }, Edit::Merge { into: b, others: vec![a] }], "change 2: the scene has no object");
+    fails(
+        &[Edit::Delete { object: a }, Edit::Merge { into: b, others: vec![a] }],
+        "change 2: the scene has no object",
+    );
     let merge = [Edit::Merge { into: a, others: vec![b] }];
     let error = apply(&room.scene, &merge, None).unwrap_err().to_string();
     assert!(error.contains("no depth or cloud beside it"), "{error}");
@@ -284,7 +296,10 @@ fn what_cannot_be_is_said_with_its_place() {
     let (into, other) = neighbours(&parts.scene);
     let merge = [Edit::Merge { into, others: vec![other] }];
     let error = apply(&parts.scene, &merge, Some(&nothing)).unwrap_err();
-    assert!(matches!(&error, EditError::Unmeasured { reason, .. } if reason.contains("no pixels")), "{error}");
+    assert!(
+        matches!(&error, EditError::Unmeasured { reason, .. } if reason.contains("no pixels")),
+        "{error}"
+    );
     let small = Instances::new(1, 1, vec![0], Vec::new()).unwrap();
     assert!(Observed::new(&room.image, room.depth.clone(), &small).is_err());
 }
@@ -294,7 +309,8 @@ fn a_cloud_gives_back_the_depth_it_was_made_of() {
     let room = room();
     let parts = lifted(room, DepthNoise::STRUCTURED_LIGHT, &room.instances);
     let seen = Observed::of_cloud(&room.image, &parts.scene, &parts.cloud, None).unwrap();
-    let (mut kept, pixels) = (0, seen.depth.0.values().iter().zip(room.depth.0.values()).zip(seen.ids.iter()));
+    let (mut kept, pixels) =
+        (0, seen.depth.0.values().iter().zip(room.depth.0.values()).zip(seen.ids.iter()));
     for (((back, was), id), known) in pixels.zip(room.instances.ids()) {
         if *back > 0.0 {
             kept += 1;
@@ -328,7 +344,11 @@ fn a_coarse_cloud_says_how_unsure_its_depths_are() {
 fn any_edit() -> impl Strategy<Value = Edit> {
     let id = 0..12u32;
     prop_oneof![
-        (id.clone(), "[a-zé ]{0,12}").prop_map(|(object, name)| Edit::Rename { object, name, attributes: None }),
+        (id.clone(), "[a-zé ]{0,12}").prop_map(|(object, name)| Edit::Rename {
+            object,
+            name,
+            attributes: None
+        }),
         id.clone().prop_map(|object| Edit::Delete { object }),
         (id.clone(), prop::collection::vec(id, 0..3)).prop_map(|(into, others)| Edit::Merge { into, others }),
     ]

@@ -28,7 +28,8 @@ pub(crate) fn measure(
     instances: &Instances,
     wanted: &[u32],
 ) -> Result<Again> {
-    let keep_all = FilterOptions { edge_rtol: f32::INFINITY, grazing_degrees: 0.0, ..FilterOptions::default() };
+    let keep_all =
+        FilterOptions { edge_rtol: f32::INFINITY, grazing_degrees: 0.0, ..FilterOptions::default() };
     let cloud = OrganizedCloud::from_depth(&observed.depth, &scene.camera, &keep_all)?;
     let options = LiftOptions { metric: scene.metric, ..LiftOptions::with_noise(noise(scene)) };
     let ground = scene.gravity.up().and_then(|up| find_ground(&cloud, up, &GroundOptions::default()));
@@ -81,10 +82,14 @@ fn noise(scene: &Scene) -> DepthNoise {
     let said = || scene.objects.iter().map(|object| object.depth).filter(|depth| depth.median > 0.0);
     let fits = |noise: &DepthNoise| {
         (noise.scale - scene.scale_sigma).abs() < 1e-9
-            && said().all(|depth| (noise.sigma_z(depth.median) - depth.sigma).abs() <= 1e-3 * depth.sigma + 1e-9)
+            && said()
+                .all(|depth| (noise.sigma_z(depth.median) - depth.sigma).abs() <= 1e-3 * depth.sigma + 1e-9)
     };
-    [DepthNoise::EXACT, DepthNoise::STRUCTURED_LIGHT, DepthNoise::PREDICTED].into_iter().find(fits).unwrap_or_else(|| {
-        let share = said().map(|depth| depth.sigma / depth.median).fold(0.0, f64::max);
-        DepthNoise::predicted(share, scene.scale_sigma)
-    })
+    [DepthNoise::EXACT, DepthNoise::STRUCTURED_LIGHT, DepthNoise::PREDICTED]
+        .into_iter()
+        .find(fits)
+        .unwrap_or_else(|| {
+            let share = said().map(|depth| depth.sigma / depth.median).fold(0.0, f64::max);
+            DepthNoise::predicted(share, scene.scale_sigma)
+        })
 }

@@ -65,11 +65,7 @@ impl LiftOptions {
     /// The usual options for depth with these errors.
     #[must_use]
     pub fn with_noise(noise: DepthNoise) -> Self {
-        Self {
-            noise,
-            mask_error: if noise == DepthNoise::EXACT { 0.0 } else { 1.5 },
-            ..Self::default()
-        }
+        Self { noise, mask_error: if noise == DepthNoise::EXACT { 0.0 } else { 1.5 }, ..Self::default() }
     }
 }
 
