@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use plumb_pipeline::{EditJob, Monitor};
+use plumb_pipeline::{EditJob, ExportJob, Monitor};
 
 use crate::demo::{self, Pack};
 use crate::error::Result;
@@ -21,6 +21,7 @@ pub(crate) const fn is_data(request: &Request) -> bool {
             | Request::Synth(_)
             | Request::Verify(_)
             | Request::Edit(_)
+            | Request::Export(_)
             | Request::Look(_)
     )
 }
@@ -40,6 +41,7 @@ pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outco
             plumb_pipeline::verify(job, &monitor).map(|r| Outcome::Verify(Box::new(r))).map_err(Into::into)
         }
         Request::Edit(job) => edit(job, &monitor),
+        Request::Export(job) => export(job, &monitor),
         Request::Look(what) => look::run(what, reporter).map(|seen| Outcome::Look(Box::new(seen))),
         Request::Ask { .. }
         | Request::Rerun { .. }
@@ -59,6 +61,11 @@ fn edit(job: &EditJob, monitor: &Throttled<'_>) -> Result<Outcome> {
     }
     job.input = demo::or(&job.input, Pack::scenes)?;
     Ok(Outcome::Edit(plumb_pipeline::edit(&job, monitor)?))
+}
+
+fn export(job: &ExportJob, monitor: &Throttled<'_>) -> Result<Outcome> {
+    let job = ExportJob { input: demo::or(&job.input, Pack::scenes)?, ..job.clone() };
+    Ok(Outcome::Export(plumb_pipeline::export(&job, monitor)?))
 }
 
 /// Passes on at most this many events of progress a second.

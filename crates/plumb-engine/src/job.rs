@@ -246,6 +246,7 @@ impl Actor {
             | Request::Synth(_)
             | Request::Verify(_)
             | Request::Edit(_)
+            | Request::Export(_)
             | Request::Look(_) => data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped)),
         }
     }

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use plumb_bench::{ParseStatus, PromptPreset};
 use plumb_nn::Precision;
 use plumb_pipeline::{
-    EditJob, EditReport, LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport, VerifyJob,
-    VerifyReport,
+    EditJob, EditReport, ExportJob, LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport,
+    VerifyJob, VerifyReport,
 };
 use plumb_train::config::TrainConfig;
 use plumb_train::run::{Finished, TrainEvent};
@@ -148,6 +148,8 @@ pub enum Request {
     Verify(VerifyJob),
     /// Write scenes that a person changed to a folder of their own.
     Edit(EditJob),
+    /// Write questions that a person kept.
+    Export(Box<ExportJob>),
     /// Show what files hold.
     Look(Look),
 }
@@ -254,6 +256,7 @@ pub enum Outcome {
     Synth(Box<SynthReport>),
     Verify(Box<VerifyReport>),
     Edit(EditReport),
+    Export(EditReport),
     Look(Box<Seen>),
 }
 

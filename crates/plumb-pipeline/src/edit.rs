@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use plumb_image::RgbImage;
-use plumb_qa::dataset::{Format, ParquetQaReader, ReadOptions, WriterOptions, open_writer};
+use plumb_qa::dataset::{DatasetMeta, Format, ParquetQaReader, ReadOptions, WriterOptions, open_writer};
 use plumb_qa::{QaPair, Templates};
 use plumb_scene::Scene;
 use plumb_scene::edit::{Edit, Edited, Observed, apply, needs_pixels};
@@ -37,12 +37,24 @@ pub struct ChangedScene {
     pub edits: Vec<Edit>,
 }
 
+/// Questions that a person kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ExportJob {
+    /// As of [`EditJob`].
+    pub input: PathBuf,
+    /// The scene that they are about, as it is after its edits.
+    pub scene: ChangedScene,
+    pub pairs: Vec<QaPair>,
+    /// A Parquet or JSONL file, by its name; one that is there is replaced.
+    pub out: PathBuf,
+}
+
 /// What was written.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EditReport {
     pub out: PathBuf,
     pub scenes: u64,
-    /// Questions in `out/qa.parquet`; without any there is no such file.
+    /// Questions; without any, an edited scene has no `qa.parquet`.
     pub pairs: u64,
 }
 
@@ -121,6 +133,32 @@ fn write_all(job: &EditJob, files: &[PathBuf], out: &Path, monitor: &dyn Monitor
         writer.push(scene, image, pairs)?;
     }
     Ok(writer.finish()?.pairs)
+}
+
+/// Writes questions about one scene as a data set, with the geometry that proves them and the way to the picture.
+///
+/// # Errors
+/// When there is no question, the scene cannot be read or edited, or the file cannot be written.
+pub fn export(job: &ExportJob, monitor: &dyn Monitor) -> Result<EditReport> {
+    monitor.checkpoint()?;
+    if job.pairs.is_empty() {
+        return Err(unusable(&job.out, "there is no question to write".to_owned()));
+    }
+    let format = match Format::of_path(&job.out) {
+        Some(format @ (Format::Parquet | Format::Jsonl)) => format,
+        _ => return Err(unusable(&job.out, "its name asks for neither .parquet nor .jsonl".to_owned())),
+    };
+    let files = find_scenes(&job.input)?;
+    let index = job.scene.index;
+    let place = ScenePlace::of(files.get(index).ok_or_else(|| no_scene(&job.input, index, files.len()))?);
+    let (Edited { scene, .. }, _) = edited(&place, &job.scene.edits)?;
+    let folder = job.out.parent().unwrap_or(Path::new(""));
+    make_folder(folder)?;
+    let meta =
+        DatasetMeta { templates: Templates::builtin()?.fingerprint().to_owned(), ..DatasetMeta::default() };
+    let mut writer = open_writer(&job.out, format, &meta, WriterOptions::default())?;
+    writer.push(&scene, &relative(&place.picture(&scene), folder)?, &job.pairs)?;
+    Ok(EditReport { out: job.out.clone(), scenes: 1, pairs: writer.finish()?.pairs })
 }
 
 /// The sentence about a scene that is not in a folder.
@@ -222,7 +260,6 @@ fn write(from: &ScenePlace, to: &ScenePlace, edited: Edited, image: &RgbImage) -
 /// What [`SynthJob::of_meta`] reads is what [`meta`] writes.
 #[cfg(test)]
 mod tests {
-    use plumb_qa::dataset::DatasetMeta;
     use plumb_qa::{Kind, Locale, ReferenceMode};
 
     use super::*;

@@ -25,7 +25,7 @@ pub mod scenes;
 pub mod synth;
 pub mod verify;
 
-pub use edit::{ChangedScene, EditJob, EditReport, edit};
+pub use edit::{ChangedScene, EditJob, EditReport, ExportJob, edit, export};
 pub use error::PipelineError;
 pub use files::{Quarantined, find_scenes, read_scene};
 pub use lift::{LiftJob, LiftReport, LiftedFrame, lift};
