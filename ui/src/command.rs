@@ -28,6 +28,19 @@ pub enum Command {
     FlagSample,
     SceneFit,
     SceneNextColour,
+    SceneUndo,
+    SceneRedo,
+    SceneRename,
+    SceneDelete,
+    SceneMerge,
+    SceneSave,
+    SceneKeepView,
+    SceneNext,
+    ScenePrevious,
+    QuestionNext,
+    QuestionPrevious,
+    QuestionAccept,
+    QuestionReject,
     TrainStart,
     TrainPause,
     TrainStop,
@@ -51,7 +64,7 @@ const COMMAND: Modifiers = Modifiers::COMMAND;
 const NONE: Modifiers = Modifiers::NONE;
 
 /// Every command.
-pub const COMMANDS: [Entry; 28] = [
+pub const COMMANDS: [Entry; 41] = [
     Entry {
         command: Command::Open,
         title: "Open file or folder…",
@@ -166,6 +179,85 @@ pub const COMMANDS: [Entry; 28] = [
         place: Some(Workspace::Scene),
         shortcut: None,
     },
+    // Keys that others begin with come first: Ctrl+Z is pressed with Ctrl+Shift+Z too.
+    Entry {
+        command: Command::SceneRedo,
+        title: "Make the change again",
+        place: Some(Workspace::Scene),
+        shortcut: key(COMMAND.plus(Modifiers::SHIFT), Key::Z),
+    },
+    Entry {
+        command: Command::SceneUndo,
+        title: "Take the last change back",
+        place: Some(Workspace::Scene),
+        shortcut: key(COMMAND, Key::Z),
+    },
+    Entry {
+        command: Command::SceneRename,
+        title: "Rename the chosen object",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::F2),
+    },
+    Entry {
+        command: Command::SceneDelete,
+        title: "Delete the chosen object",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::Delete),
+    },
+    Entry {
+        command: Command::SceneMerge,
+        title: "Merge the two chosen objects",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::M),
+    },
+    Entry {
+        command: Command::SceneSave,
+        title: "Save edited scene…",
+        place: Some(Workspace::Scene),
+        shortcut: key(COMMAND, Key::S),
+    },
+    Entry {
+        command: Command::SceneKeepView,
+        title: "Keep this view",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::B),
+    },
+    Entry {
+        command: Command::SceneNext,
+        title: "Next scene",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::PageDown),
+    },
+    Entry {
+        command: Command::ScenePrevious,
+        title: "Previous scene",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::PageUp),
+    },
+    Entry {
+        command: Command::QuestionNext,
+        title: "Next question",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::J),
+    },
+    Entry {
+        command: Command::QuestionPrevious,
+        title: "Previous question",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::K),
+    },
+    Entry {
+        command: Command::QuestionAccept,
+        title: "Accept the question, go on",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::Y),
+    },
+    Entry {
+        command: Command::QuestionReject,
+        title: "Reject the question, go on",
+        place: Some(Workspace::Scene),
+        shortcut: key(NONE, Key::X),
+    },
     Entry {
         command: Command::TrainStart,
         title: "Start training",
@@ -197,11 +289,12 @@ pub fn of(place: Workspace) -> impl Iterator<Item = &'static Entry> {
     COMMANDS.iter().filter(move |entry| entry.place.is_none_or(|own| own == place))
 }
 
-/// The command whose keys were pressed. A plain key belongs to the field that is typed into.
+/// The command whose keys were pressed. Plain keys and what is undone belong to the field that is typed into.
 pub fn pressed(ctx: &egui::Context, place: Workspace) -> Option<Command> {
-    let typing = ctx.egui_wants_keyboard_input();
+    let typing = ctx.text_edit_focused();
     of(place).find_map(|entry| {
-        let shortcut = entry.shortcut.filter(|s| !(typing && s.modifiers.is_none()))?;
+        let of_fields = |s: &KeyboardShortcut| s.modifiers.is_none() || s.logical_key == Key::Z;
+        let shortcut = entry.shortcut.filter(|s| !(typing && of_fields(s)))?;
         ctx.input_mut(|input| input.consume_shortcut(&shortcut)).then_some(entry.command)
     })
 }

@@ -21,7 +21,7 @@ pub(crate) fn kind(path: &Path) -> Result<Show, String> {
             Ok(Show::Adapter(own))
         } else if has("config.json") {
             Ok(Show::Model(own))
-        } else if has("scenes") || has("clouds") {
+        } else if has("scenes") || has("clouds") || has("scene.json") || has_lifted(path) {
             Ok(Show::Scenes(own))
         } else {
             Err(format!(
@@ -55,4 +55,12 @@ pub(crate) fn kind(path: &Path) -> Result<Show, String> {
              .safetensors"
         )),
     }
+}
+
+/// Whether one of the folders in `path` is of a lifted scene.
+fn has_lifted(path: &Path) -> bool {
+    /// Frames have a folder each: the first of them tell.
+    const LOOKED_AT: usize = 64;
+    let Ok(entries) = std::fs::read_dir(path) else { return false };
+    entries.take(LOOKED_AT).flatten().any(|entry| entry.path().join("scene.json").is_file())
 }

@@ -3,44 +3,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a journey that cannot go on fails the test")]
 
+mod support;
+
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use plumb_ui::App;
 use plumb_ui::jobs::Status;
-use plumb_ui::link::InProcess;
 use plumb_ui::pane::Workspace;
 use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
+use support::{settle, until};
 
 fn window(mode: Mode, workspace: Workspace, runs: &Path, graphics: bool) -> Harness<'static, App> {
-    let link = InProcess::start(egui::Context::default()).unwrap();
-    let session = Session { mode, workspace, reduced_motion: true, ..Session::default() };
-    let runs = runs.to_owned();
-    let builder = Harness::builder().with_size([1200.0, 760.0]).with_max_steps(16);
-    let builder = if graphics { builder.wgpu() } else { builder };
-    builder.build_eframe(move |creation| {
-        App::with_session(Box::new(link), session)
-            .with_runs(runs)
-            .with_graphics(creation.wgpu_render_state.clone())
-    })
-}
-
-/// Goes on until nothing is read or done and the window stands still.
-fn settle(harness: &mut Harness<'_, App>) {
-    let began = Instant::now();
-    loop {
-        harness.run_ok();
-        if !harness.state().is_busy() {
-            break;
-        }
-        assert!(began.elapsed() < Duration::from_secs(120), "still busy");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    harness.run_ok();
+    support::open(Session { mode, workspace, reduced_motion: true, ..Session::default() }, runs, graphics)
 }
 
 #[test]
@@ -161,16 +139,6 @@ fn bad_files_are_sentences_and_no_crash() {
             text.contains(&name)
         });
         assert!(said, "nothing is said of {}", path.display());
-    }
-}
-
-/// Goes on until `seen` is true.
-fn until(harness: &mut Harness<'_, App>, what: &str, seen: impl Fn(&Harness<'_, App>) -> bool) {
-    let began = Instant::now();
-    while !seen(harness) {
-        harness.step();
-        assert!(began.elapsed() < Duration::from_secs(180), "{what} did not come");
-        std::thread::sleep(Duration::from_millis(20));
     }
 }
 

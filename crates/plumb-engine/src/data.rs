@@ -1,11 +1,12 @@
-//! Jobs on files that need no device: rendering, lifting, generating, verifying, showing. They run beside the device's thread, so an evaluation does not
+//! Jobs on files that need no device: rendering, lifting, generating, verifying, editing, showing. They run beside the device's thread, so an evaluation does not
 //! wait for a data set.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use plumb_pipeline::Monitor;
+use plumb_pipeline::{EditJob, ExportJob, Monitor};
 
+use crate::demo::{self, Pack};
 use crate::error::Result;
 use crate::job::Reporter;
 use crate::look;
@@ -15,13 +16,19 @@ use crate::protocol::{EventKind, Outcome, Request};
 pub(crate) const fn is_data(request: &Request) -> bool {
     matches!(
         request,
-        Request::Scenes(_) | Request::Lift(_) | Request::Synth(_) | Request::Verify(_) | Request::Look(_)
+        Request::Scenes(_)
+            | Request::Lift(_)
+            | Request::Synth(_)
+            | Request::Verify(_)
+            | Request::Edit(_)
+            | Request::Export(_)
+            | Request::Look(_)
     )
 }
 
 /// Runs such a request; `None` for any other.
 pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outcome>> {
-    let monitor = Throttled { reporter, state: Mutex::new(State::new()) };
+    let monitor = Throttled::new(reporter);
     Some(match request {
         Request::Scenes(job) => {
             plumb_pipeline::scenes(job, &monitor).map(Outcome::Scenes).map_err(Into::into)
@@ -33,6 +40,8 @@ pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outco
         Request::Verify(job) => {
             plumb_pipeline::verify(job, &monitor).map(|r| Outcome::Verify(Box::new(r))).map_err(Into::into)
         }
+        Request::Edit(job) => edit(job, &monitor),
+        Request::Export(job) => export(job, &monitor),
         Request::Look(what) => look::run(what, reporter).map(|seen| Outcome::Look(Box::new(seen))),
         Request::Ask { .. }
         | Request::Rerun { .. }
@@ -44,12 +53,33 @@ pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outco
     })
 }
 
+/// `demo` is the pack's folder, and its questions say how those of the edited scenes are made, where no other data set does.
+fn edit(job: &EditJob, monitor: &Throttled<'_>) -> Result<Outcome> {
+    let mut job = job.clone();
+    if job.questions.is_none() {
+        job.questions = look::questions::stored(&job.input)?;
+    }
+    job.input = demo::or(&job.input, Pack::scenes)?;
+    Ok(Outcome::Edit(plumb_pipeline::edit(&job, monitor)?))
+}
+
+fn export(job: &ExportJob, monitor: &Throttled<'_>) -> Result<Outcome> {
+    let job = ExportJob { input: demo::or(&job.input, Pack::scenes)?, ..job.clone() };
+    Ok(Outcome::Export(plumb_pipeline::export(&job, monitor)?))
+}
+
 /// Passes on at most this many events of progress a second.
 const PER_SECOND: u32 = 20;
 
-struct Throttled<'a> {
+pub(crate) struct Throttled<'a> {
     reporter: &'a Reporter,
     state: Mutex<State>,
+}
+
+impl<'a> Throttled<'a> {
+    pub(crate) fn new(reporter: &'a Reporter) -> Self {
+        Self { reporter, state: Mutex::new(State::new()) }
+    }
 }
 
 struct State {

@@ -31,8 +31,9 @@ pub use eval::RunManifest;
 pub use fingerprint::Fingerprint;
 pub use job::Engine;
 pub use look::{Look, Seen};
-pub use plumb_train::estimate::resident_bytes;
+pub use plumb_pipeline::{ChangedScene, EditJob, EditReport, ExportJob};
 pub use protocol::{
     AskOutcome, BenchOutcome, BenchStep, BenchTrainOutcome, Event, EventKind, ImageMode, JobId, ModelRequest,
     Outcome, Request, RerunImage, RerunOutcome, Scoring,
 };
+pub use plumb_train::estimate::resident_bytes;

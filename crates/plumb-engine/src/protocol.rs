@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use plumb_bench::{ParseStatus, PromptPreset};
 use plumb_nn::Precision;
 use plumb_pipeline::{
-    LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport, VerifyJob, VerifyReport,
+    EditJob, EditReport, ExportJob, LiftJob, LiftReport, ScenesJob, ScenesReport, SynthJob, SynthReport,
+    VerifyJob, VerifyReport,
 };
 use plumb_train::config::TrainConfig;
 use plumb_train::run::{Finished, TrainEvent};
@@ -145,6 +146,10 @@ pub enum Request {
     Synth(SynthJob),
     /// Recompute every answer of a data set.
     Verify(VerifyJob),
+    /// Write scenes that a person changed to a folder of their own.
+    Edit(EditJob),
+    /// Write questions that a person kept.
+    Export(Box<ExportJob>),
     /// Show what files hold.
     Look(Look),
 }
@@ -250,6 +255,8 @@ pub enum Outcome {
     Lift(LiftReport),
     Synth(Box<SynthReport>),
     Verify(Box<VerifyReport>),
+    Edit(EditReport),
+    Export(EditReport),
     Look(Box<Seen>),
 }
 

@@ -12,6 +12,8 @@ pub enum PipelineError {
     #[error("stopped")]
     Cancelled,
     #[error(transparent)]
+    Edit(#[from] plumb_scene::edit::EditError),
+    #[error(transparent)]
     Scene(#[from] plumb_scene::SceneError),
     #[error(transparent)]
     Image(#[from] plumb_image::ImageError),

@@ -387,11 +387,7 @@ fn instances(
 fn one(job: &LiftJob, frame: &Frame, out: &Path) -> Result<LiftedFrame> {
     let loaded = load(job, frame)?;
     let noise = job.noise.noise();
-    let options = LiftOptions {
-        noise,
-        mask_error: if noise == DepthNoise::EXACT { 0.0 } else { 1.5 },
-        ..LiftOptions::default()
-    };
+    let options = LiftOptions::with_noise(noise);
     let input = LiftInput {
         image: &loaded.image,
         depth: &loaded.depth,

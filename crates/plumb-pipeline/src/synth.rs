@@ -114,12 +114,7 @@ pub fn synth(job: &SynthJob, monitor: &dyn Monitor) -> Result<SynthReport> {
     }
 
     let folder = job.out.parent().map_or_else(PathBuf::new, Path::to_path_buf);
-    let meta = DatasetMeta {
-        seed: job.seed,
-        options: describe(job),
-        templates: templates.fingerprint().to_owned(),
-        text: job.text,
-    };
+    let meta = meta(job, templates)?;
     let writer_options =
         WriterOptions { cv_bench: Some(cv_bench(folder.clone(), job.jpeg)), ..WriterOptions::default() };
     let mut writer = open_writer(&job.out, format, &meta, writer_options)?;
@@ -198,15 +193,93 @@ fn options(job: &SynthJob, format: Format) -> GenerateOptions {
 }
 
 /// The options as they stand in the file: what makes its bytes, and no path of this machine.
-fn describe(job: &SynthJob) -> serde_json::Value {
-    serde_json::json!({
-        "per_image": job.per_image,
-        "distance_ratio": job.distance_ratio,
-        "kinds": job.kinds,
-        "references": job.references,
-        "locale": job.locale,
-        "balance": job.balance,
-    })
+#[derive(Serialize, Deserialize)]
+#[serde(default)]
+struct Described {
+    per_image: usize,
+    distance_ratio: Option<f64>,
+    kinds: Vec<Kind>,
+    references: ReferenceMode,
+    locale: Locale,
+    balance: bool,
+}
+
+impl Default for Described {
+    fn default() -> Self {
+        Self::of(&SynthJob::default())
+    }
+}
+
+impl Described {
+    fn of(job: &SynthJob) -> Self {
+        Self {
+            per_image: job.per_image,
+            distance_ratio: job.distance_ratio,
+            kinds: job.kinds.clone(),
+            references: job.references,
+            locale: job.locale,
+            balance: job.balance,
+        }
+    }
+}
+
+pub(crate) fn meta(job: &SynthJob, templates: &Templates) -> Result<DatasetMeta> {
+    let options = serde_json::to_value(Described::of(job))
+        .map_err(|error| unusable("synth", &format!("its options cannot be written: {error}")))?;
+    Ok(DatasetMeta { seed: job.seed, options, templates: templates.fingerprint().to_owned(), text: job.text })
+}
+
+impl SynthJob {
+    /// The job that a data set says it was made by, over the scenes of `inputs`; the usual one where it does not say.
+    #[must_use]
+    pub fn of_meta(meta: &DatasetMeta, inputs: Vec<PathBuf>) -> Self {
+        let Described { per_image, distance_ratio, kinds, references, locale, balance } =
+            serde_json::from_value(meta.options.clone()).unwrap_or_default();
+        Self {
+            inputs,
+            seed: meta.seed,
+            per_image,
+            kinds,
+            references,
+            locale,
+            balance,
+            distance_ratio,
+            ..Self::default()
+        }
+    }
+}
+
+/// Most scenes whose answers are counted for the questions of one of them: a person waits.
+const MOST_COUNTED: usize = 256;
+
+/// The questions that [`synth`] would ask about `scene` if it stood among the scenes of the job's inputs. With `balance` those are counted first, unless
+/// there are more than 256: then nothing is thinned out, which is noted.
+///
+/// # Errors
+/// When templates or inputs cannot be read, or when the monitor ends it.
+pub fn questions(job: &SynthJob, scene: &Scene, monitor: &dyn Monitor) -> Result<Vec<QaPair>> {
+    let own;
+    let templates = if let Some(folder) = &job.templates {
+        own = Templates::load(folder)?;
+        &own
+    } else {
+        Templates::builtin()?
+    };
+    let mut generator = Generator::new(templates, options(job, Format::Parquet));
+    if job.balance {
+        let mut paths = Vec::new();
+        for input in &job.inputs {
+            paths.extend(find_scenes(input)?);
+        }
+        if paths.len() <= MOST_COUNTED {
+            let prior = observe(&paths, &generator, monitor)?;
+            generator = generator.with_prior(prior);
+        } else {
+            monitor.note("answers that the nouns give away are not thinned out: there are too many scenes to count them in");
+        }
+    }
+    monitor.checkpoint()?;
+    Ok(generator.generate(scene))
 }
 
 /// The first pass: counts what the nouns give away.
@@ -284,7 +357,7 @@ impl Totals {
 }
 
 /// A path as seen from a folder, with `/` on every system.
-fn relative(path: &Path, folder: &Path) -> Result<String> {
+pub(crate) fn relative(path: &Path, folder: &Path) -> Result<String> {
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     let from = std::path::absolute(here).map_err(io(here))?;
     let to = plain(&std::path::absolute(path).map_err(io(path))?);

@@ -4,7 +4,7 @@
 
 use plumb_bench::{Kind as Side, Sample, Task};
 use plumb_image::{ImageError, RgbImage, encode_png};
-use plumb_scene::{Object, Scene, SceneSource};
+use plumb_scene::{Object, Scene};
 use thiserror::Error;
 
 use crate::kind::Kind;
@@ -124,10 +124,7 @@ pub fn cvbench_row(pair: &QaPair, scene: &Scene, idx: i64) -> Result<(Sample, Ve
         .take(marked)
         .map(|(object, (_, colour))| Mark { object: object.id, colour, rect: object.rect })
         .collect();
-    let source = match scene.source {
-        SceneSource::Rendered { .. } => "Plumbline rendered",
-        SceneSource::Lifted { .. } => "Plumbline lifted",
-    };
+    let source = if scene.source.is_rendered() { "Plumbline rendered" } else { "Plumbline lifted" };
     let shown: Vec<&str> = options.iter().map(String::as_str).collect();
     let mut sample = Sample::multiple_choice(&idx.to_string(), &question, &shown, gold);
     sample.idx = idx;

@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cloud`] | [`ColouredCloud`]: points as viewers and exporters take them |
+//! | [`edit`] | what a person changes: names, objects taken away, parts made one |
 //! | [`export`] | PLY, GLB, scene JSON, depth and mask PNG |
 //! | [`instances`] | [`Instances`]: which pixel belongs to which object |
 //! | [`labels`] | objects from label files: COCO, boxes, PNG masks |
@@ -13,6 +14,7 @@
 //! Nothing here knows a tensor, and everything but the readers of files compiles to wasm32.
 
 pub mod cloud;
+pub mod edit;
 mod error;
 pub mod export;
 pub mod instances;

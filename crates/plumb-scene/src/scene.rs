@@ -4,6 +4,8 @@ use glam::DVec3;
 use plumb_geometry::{Aabb, Camera, Gravity, GravityBox, Measure, SceneFrame};
 use serde::{Deserialize, Serialize};
 
+use crate::edit::Edit;
+
 /// Version of the record. A reader refuses newer ones.
 pub const SCENE_VERSION: u32 = 1;
 
@@ -42,6 +44,13 @@ pub enum SceneSource {
         depth: String,
         /// Where objects came from: `masks`, `boxes`, `coco`, `proposals`.
         objects: String,
+    },
+    /// A scene that a person changed ([`crate::edit`]).
+    Edited {
+        /// Where it came from before.
+        from: Box<SceneSource>,
+        /// What was changed, in order.
+        edits: Vec<Edit>,
     },
 }
 
@@ -118,6 +127,8 @@ pub enum NameSource {
     Exact,
     /// A label file.
     Label,
+    /// A person, in the window.
+    Person,
     /// Nobody named it; the name is neutral.
     Proposal,
 }

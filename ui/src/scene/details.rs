@@ -1,14 +1,12 @@
 //! The right pane: the chosen object, pair or question.
 
-use egui::{Color32, RichText, ScrollArea, Ui};
+use egui::{Color32, RichText, Ui};
 use plumb_engine::look::SceneSeen;
-use plumb_qa::QaPair;
-use plumb_scene::Object;
+use plumb_scene::{NameSource, Object};
 
 use super::list::name_of;
-use super::{SceneView, Verdict, length, questions_of, scene_of};
+use super::{SceneView, edits, length, questions, scene_of};
 use crate::cx::Cx;
-use crate::theme::palette;
 use crate::widgets;
 
 pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
@@ -18,27 +16,11 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
         return;
     };
     let asked = state.questions(seen, cx);
-    let questions = questions_of(&asked);
     picture(state, ui, seen);
     ui.separator();
     chosen(state, ui, seen);
     ui.separator();
-    ui.horizontal(|ui| {
-        widgets::section(ui, &format!("{} questions", questions.len()));
-        if !questions.is_empty()
-            && ui.small_button("Export accepted").on_hover_text("All that were not rejected").clicked()
-        {
-            state.export(&seen.scene.id, questions, cx);
-        }
-    });
-    if questions.is_empty() {
-        widgets::loaded(ui, &asked, |ui, _| widgets::dim(ui, "No questions were made of this scene"));
-    }
-    ScrollArea::vertical().id_salt("questions").auto_shrink([false, false]).show(ui, |ui| {
-        for (i, question) in questions.iter().enumerate() {
-            question_row(state, ui, seen, i, question);
-        }
-    });
+    questions::ui(state, ui, cx, &asked);
 }
 
 fn picture(state: &mut SceneView, ui: &mut Ui, seen: &SceneSeen) {
@@ -54,7 +36,7 @@ fn object(seen: &SceneSeen, id: u32) -> Option<(usize, &Object)> {
     seen.scene.objects.iter().enumerate().find(|(_, object)| object.id == id)
 }
 
-fn chosen(state: &SceneView, ui: &mut Ui, seen: &SceneSeen) {
+fn chosen(state: &mut SceneView, ui: &mut Ui, seen: &SceneSeen) {
     let scene = &seen.scene;
     match state.chosen.objects[..] {
         [] => {
@@ -72,7 +54,12 @@ fn chosen(state: &SceneView, ui: &mut Ui, seen: &SceneSeen) {
         }
         [id] => {
             let Some((_, object)) = object(seen, id) else { return };
-            ui.label(RichText::new(name_of(object)).heading());
+            edits::heading(state, ui, id, &name_of(object));
+            match object.named_by {
+                NameSource::Person => fact(ui, "Named", "by you"),
+                NameSource::Proposal => fact(ui, "Named", "by nobody: its name says nothing"),
+                NameSource::Exact | NameSource::Label => {}
+            }
             let [w, d, h] = object.oriented.size;
             fact(
                 ui,
@@ -101,7 +88,8 @@ fn chosen(state: &SceneView, ui: &mut Ui, seen: &SceneSeen) {
         }
         [a, b, ..] => {
             let (Some((i, first)), Some((j, second))) = (object(seen, a), object(seen, b)) else { return };
-            ui.label(RichText::new(format!("{} and {}", name_of(first), name_of(second))).heading());
+            let (one, other) = (name_of(first), name_of(second));
+            ui.label(RichText::new(format!("{one} and {other}")).heading());
             if let Some(pair) = scene.pair(i, j) {
                 let found = pair.distance;
                 fact(ui, "Surface to surface", &spread(found.value, found.sigma));
@@ -111,6 +99,11 @@ fn chosen(state: &SceneView, ui: &mut Ui, seen: &SceneSeen) {
             fact(ui, "Centre to centre", &length(horizontal.hypot(between(2)), 0.1));
             fact(ui, "On the ground", &length(horizontal, 0.1));
             fact(ui, "In height", &length(between(2).abs(), 0.1));
+            let merge = ui.small_button("Merge into one");
+            let hover = format!("One object with the name of the first, {one}, measured from all its pixels");
+            if merge.on_hover_text(hover).clicked() {
+                state.merge_chosen();
+            }
         }
     }
 }
@@ -127,50 +120,6 @@ fn fact(ui: &mut Ui, name: &str, value: &str) {
     ui.horizontal_wrapped(|ui| {
         widgets::dim(ui, name);
         ui.label(value);
-    });
-}
-
-fn question_row(state: &mut SceneView, ui: &mut Ui, seen: &SceneSeen, index: usize, question: &QaPair) {
-    let id = &seen.scene.id;
-    let verdict = state.verdict(id, index);
-    let open = state.chosen.question == Some(index);
-    let p = palette(ui);
-    let mut text = RichText::new(&question.question_text);
-    if verdict == Some(Verdict::Rejected) {
-        text = text.strikethrough().color(p.dim);
-    }
-    let row = ui.add(egui::Button::selectable(open, text).wrap().frame(open));
-    if row.clicked() {
-        state.chosen.question = (!open).then_some(index);
-        state.chosen.objects = question.question.objects.iter().copied().take(2).collect();
-        state.view.focus_soon();
-    }
-    if !open {
-        return;
-    }
-    ui.indent(index, |ui| {
-        ui.label(RichText::new(&question.answer_text).strong());
-        for step in &question.steps {
-            widgets::dim(ui, step.as_str());
-        }
-        for fact in &question.proof.facts {
-            let name = serde_json::to_value(fact.name).ok();
-            let name = name.as_ref().and_then(|v| v.as_str()).unwrap_or("fact").replace('_', " ");
-            let value = if fact.sigma > 0.0 {
-                format!("{name} {:.2} ± {:.2}", fact.value, 2.0 * fact.sigma)
-            } else {
-                format!("{name} {:.2}", fact.value)
-            };
-            widgets::dim(ui, value);
-        }
-        ui.horizontal(|ui| {
-            for (own, name) in [(Verdict::Accepted, "Accept"), (Verdict::Rejected, "Reject")] {
-                if ui.selectable_label(verdict == Some(own), name).clicked() {
-                    let next = (verdict != Some(own)).then_some(own);
-                    state.set_verdict(id, index, next);
-                }
-            }
-        });
     });
 }
 

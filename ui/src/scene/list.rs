@@ -4,7 +4,7 @@ use egui::{RichText, ScrollArea, Sense, TextEdit, Ui, vec2};
 use plumb_engine::look::{Look, Seen};
 use plumb_scene::Object;
 
-use super::{SceneView, length, scene_of};
+use super::{SceneView, edits, length, scene_of};
 use crate::cx::Cx;
 use crate::theme::{palette, theme};
 use crate::widgets;
@@ -30,7 +30,10 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
                 widgets::dim(ui, "The folder has no scene");
             }
             for listed in scenes {
-                let text = format!("{} · {} objects", listed.name, listed.objects);
+                let mut text = format!("{} · {} objects", listed.name, listed.objects);
+                if state.is_edited(listed.index) {
+                    text.push_str(" · edited");
+                }
                 let row = ui.selectable_label(listed.index == state.index, text);
                 if row.on_hover_text(&listed.id).clicked() {
                     go = Some(listed.index);
@@ -45,6 +48,7 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
     let shown = state.shown_scene(cx);
     widgets::loaded(ui, &shown, |_, _| ());
     let Some(seen) = scene_of(&shown) else { return };
+    edits::strip(state, ui, cx, seen);
     widgets::section(ui, &format!("{} objects", seen.scene.objects.len()));
     let field =
         TextEdit::singleline(&mut state.filter).hint_text("Filter by name").desired_width(f32::INFINITY);

@@ -1,27 +1,31 @@
 //! The scene workspace: clouds with their objects, the picture they come from, and questions with the geometry that
 //! proves them. What is chosen in one place is chosen in all.
 
+mod asked;
+mod bookmarks;
 mod build;
 mod details;
+mod edits;
 mod list;
 mod picture;
+mod questions;
+mod save;
+mod shown;
 mod view;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::mpsc;
 
 use egui::Ui;
 use plumb_engine::Event;
-use plumb_engine::look::{Look, SceneSeen, Seen};
-use plumb_qa::QaPair;
-use plumb_viewer::ColorMode;
+use plumb_engine::look::{Look, Seen};
+use plumb_viewer::{Bookmark, ColorMode};
 use serde::{Deserialize, Serialize};
 
 use crate::command::Command;
-use crate::cx::{Cx, Show, Wish};
-use crate::library::Loaded;
+use crate::cx::{Cx, Show};
 use crate::pane::Pane;
+use shown::scene_of;
 
 /// What the person said of a question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,8 +70,12 @@ pub struct SceneView {
     folder: Option<PathBuf>,
     index: usize,
     shown: Shown,
-    /// By scene and place in its list of questions.
-    verdicts: BTreeMap<String, BTreeMap<usize, Verdict>>,
+    /// By scene and question ([`asked::key`]).
+    verdicts: BTreeMap<String, BTreeMap<u64, Verdict>>,
+    /// What was changed, by place ([`SceneView::place`]).
+    histories: BTreeMap<String, edits::History>,
+    /// Named views, by scene.
+    bookmarks: BTreeMap<String, Vec<Bookmark>>,
     #[serde(skip)]
     chosen: Chosen,
     #[serde(skip)]
@@ -77,7 +85,16 @@ pub struct SceneView {
     #[serde(skip)]
     filter: String,
     #[serde(skip)]
-    exporting: Option<mpsc::Receiver<Result<String, String>>>,
+    asked: asked::Asked,
+    /// How often a verdict was changed: what was listed by verdicts is listed anew.
+    #[serde(skip)]
+    judgements: u64,
+    #[serde(skip)]
+    renaming: Option<edits::Renaming>,
+    #[serde(skip)]
+    save: save::Save,
+    #[serde(skip)]
+    last: shown::Last,
 }
 
 /// What is chosen in the scene that is shown.
@@ -87,8 +104,8 @@ struct Chosen {
     objects: Vec<u32>,
     /// The object under the pointer, wherever that is.
     hovered: Option<u32>,
-    /// Place in the list of questions.
-    question: Option<usize>,
+    /// The key of the open question.
+    question: Option<u64>,
 }
 
 impl Chosen {
@@ -116,24 +133,42 @@ impl SceneView {
         self.folder.clone().unwrap_or_else(|| plumb_engine::demo::NAME.into())
     }
 
+    /// The scene that is shown, as its changes are kept by.
+    fn place(&self) -> String {
+        self.place_of(self.index)
+    }
+
+    fn place_of(&self, index: usize) -> String {
+        format!("{index} {}", self.folder().display())
+    }
+
+    /// Whether something was changed in the scene at this place.
+    fn is_edited(&self, index: usize) -> bool {
+        self.histories.get(&self.place_of(index)).is_some_and(|history| !history.done.is_empty())
+    }
+
     fn look(&self) -> Look {
-        Look::Scene { folder: self.folder(), index: self.index }
+        let (folder, index) = (self.folder(), self.index);
+        match self.edits() {
+            [] => Look::Scene { folder, index },
+            edits => Look::EditedScene { folder, index, edits: edits.to_vec() },
+        }
     }
 
     fn go_to(&mut self, index: usize) {
         if self.index != index {
             self.index = index;
-            self.chosen = Chosen::default();
+            self.leave();
         }
     }
 
-    /// The scene that is shown, and what is asked about it.
-    fn shown_scene(&self, cx: &mut Cx<'_>) -> Loaded {
-        cx.look(&self.look())
-    }
-
-    fn questions(&self, seen: &SceneSeen, cx: &mut Cx<'_>) -> Loaded {
-        cx.look(&Look::Questions { folder: self.folder(), scene: seen.scene.id.clone() })
+    /// Another scene is shown from now on.
+    fn leave(&mut self) {
+        self.chosen = Chosen::default();
+        self.renaming = None;
+        self.asked.forget();
+        self.save = save::Save::default();
+        self.last = shown::Last::default();
     }
 
     /// Draws one of the workspace's panes.
@@ -141,22 +176,43 @@ impl SceneView {
         match pane {
             Pane::SceneList => list::ui(self, ui, cx),
             Pane::SceneView => view::ui(self, ui, cx),
-            _ => {
-                self.hear_export(ui, cx);
-                details::ui(self, ui, cx);
-            }
+            _ => details::ui(self, ui, cx),
         }
     }
 
     /// Does what the person chose.
-    pub fn command(&mut self, command: Command, _cx: &mut Cx<'_>) {
+    pub fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
         match command {
             Command::SceneFit => self.view.fit(),
             Command::SceneNextColour => {
                 let at = ColorMode::ALL.iter().position(|mode| *mode == self.shown.colour).unwrap_or(0);
                 self.shown.colour = ColorMode::ALL[(at + 1) % ColorMode::ALL.len()];
             }
+            Command::SceneUndo => self.undo(),
+            Command::SceneRedo => self.redo(),
+            Command::SceneRename => self.rename_chosen(),
+            Command::SceneDelete => self.delete_chosen(),
+            Command::SceneMerge => self.merge_chosen(),
+            Command::SceneSave => self.save_edited(cx),
+            Command::SceneKeepView => self.save_view(cx),
+            Command::SceneNext => self.step_scene(1, cx),
+            Command::ScenePrevious => self.step_scene(-1, cx),
+            Command::QuestionNext => self.step_question(1),
+            Command::QuestionPrevious => self.step_question(-1),
+            Command::QuestionAccept => self.judge(Verdict::Accepted),
+            Command::QuestionReject => self.judge(Verdict::Rejected),
             _ => {}
+        }
+    }
+
+    /// Goes to the next scene of the folder, or to the one before.
+    fn step_scene(&mut self, step: isize, cx: &mut Cx<'_>) {
+        let listed = cx.look(&Look::Scenes { folder: self.folder() });
+        let Some(Seen::Scenes { scenes }) = listed.ready() else { return };
+        let here = scenes.iter().position(|listed| listed.index == self.index);
+        let there = here.and_then(|at| at.checked_add_signed(step)).and_then(|at| scenes.get(at));
+        if let Some(index) = there.map(|listed| listed.index) {
+            self.go_to(index);
         }
     }
 
@@ -165,76 +221,13 @@ impl SceneView {
         if let Show::Scenes(folder) = show {
             self.folder = Some(folder.clone());
             self.index = 0;
-            self.chosen = Chosen::default();
+            self.leave();
         }
     }
 
     /// Hears of a job.
-    pub fn hear(&mut self, _event: &Event, _cx: &mut Cx<'_>) {}
-
-    fn verdict(&self, scene: &str, question: usize) -> Option<Verdict> {
-        self.verdicts.get(scene)?.get(&question).copied()
-    }
-
-    fn set_verdict(&mut self, scene: &str, question: usize, verdict: Option<Verdict>) {
-        let of_scene = self.verdicts.entry(scene.to_owned()).or_default();
-        match verdict {
-            Some(verdict) => of_scene.insert(question, verdict),
-            None => of_scene.remove(&question),
-        };
-    }
-
-    /// Writes the questions of a scene that were not rejected, one a line, beside the runs.
-    fn export(&mut self, scene: &str, questions: &[QaPair], cx: &mut Cx<'_>) {
-        let kept =
-            questions.iter().enumerate().filter(|(i, _)| self.verdict(scene, *i) != Some(Verdict::Rejected));
-        let lines: Vec<String> =
-            kept.filter_map(|(_, question)| serde_json::to_string(question).ok()).collect();
-        let path = cx.runs.join(format!("questions-{scene}.jsonl"));
-        let (tell, told) = mpsc::channel();
-        // A few kilobytes, but a slow disk is no reason for the window to stand still.
-        let started = std::thread::Builder::new().name("plumb-export".into()).spawn(move || {
-            let folder = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-            let written = folder.and_then(|()| std::fs::write(&path, lines.join("\n") + "\n"));
-            let path = path.display();
-            tell.send(match written {
-                Ok(()) => Ok(format!("{} questions are in {path}", lines.len())),
-                Err(error) => Err(format!("{path} cannot be written: {error}")),
-            })
-        });
-        match started {
-            Ok(_) => self.exporting = Some(told),
-            Err(error) => cx.fail(format!("the questions cannot be written: {error}")),
-        }
-    }
-
-    fn hear_export(&mut self, ui: &Ui, cx: &mut Cx<'_>) {
-        match self.exporting.as_ref().map(mpsc::Receiver::try_recv) {
-            None => return,
-            Some(Err(mpsc::TryRecvError::Empty)) => {
-                ui.ctx().request_repaint_after(std::time::Duration::from_millis(50));
-                return;
-            }
-            Some(Ok(Ok(said))) => cx.wishes.push(Wish::Said(said)),
-            Some(Ok(Err(sentence))) => cx.fail(sentence),
-            Some(Err(mpsc::TryRecvError::Disconnected)) => cx.fail("the questions were not written"),
-        }
-        self.exporting = None;
-    }
-}
-
-/// The scene in what was read.
-fn scene_of(loaded: &Loaded) -> Option<&SceneSeen> {
-    match loaded.ready() {
-        Some(Seen::Scene(seen)) => Some(seen),
-        _ => None,
-    }
-}
-
-fn questions_of(loaded: &Loaded) -> &[QaPair] {
-    match loaded.ready() {
-        Some(Seen::Questions { questions }) => questions,
-        _ => &[],
+    pub fn hear(&mut self, event: &Event, cx: &mut Cx<'_>) {
+        self.hear_save(event, cx);
     }
 }
 

@@ -1,13 +1,16 @@
 //! The centre: the cloud in three dimensions, with a bar of what it shows.
 
+use std::sync::Arc;
+
 use egui::{Align2, ComboBox, Slider, Ui};
 use glam::DVec3;
-use plumb_engine::look::SceneSeen;
-use plumb_viewer::{ColorMode, Highlight, Pick, PointSize, Tool, ViewOptions, Viewer};
+use plumb_engine::look::{SceneSeen, Seen};
+use plumb_viewer::{Camera, ColorMode, Highlight, Pick, PointSize, Tool, ViewOptions, Viewer};
 
 use super::details::rgb;
-use super::{SceneView, build, questions_of, scene_of};
+use super::{SceneView, bookmarks, build, scene_of};
 use crate::cx::Cx;
+use crate::library::Loaded;
 use crate::theme::{palette, theme};
 use crate::widgets;
 
@@ -16,17 +19,31 @@ use crate::widgets;
 pub(super) struct View {
     /// Made with the first frame: it needs the graphics card.
     viewer: Option<Viewer>,
-    /// The scene that is shown, by its id.
-    fixed: Option<(String, build::Fixed)>,
+    /// What was read of the scene that is shown.
+    fixed: Option<(Arc<Seen>, build::Fixed)>,
+    /// The place of that scene: where it stays the same, so does the view of it.
+    place: String,
     tool: Tool,
     fit: bool,
     focus: bool,
+    /// Where to go with the next frame.
+    goal: Option<Camera>,
 }
 
 impl View {
     /// Shows all of the scene with the next frame.
     pub(super) fn fit(&mut self) {
         self.fit = true;
+    }
+
+    /// Where it is looked at from; none before the first frame.
+    pub(super) fn camera(&self) -> Option<Camera> {
+        self.viewer.as_ref().map(|viewer| *viewer.camera())
+    }
+
+    /// Goes there with the next frame.
+    pub(super) fn go_to(&mut self, camera: Camera) {
+        self.goal = Some(camera);
     }
 
     /// Moves to what is chosen with the next frame.
@@ -42,11 +59,14 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
         widgets::loaded(ui, &shown, |_, _| ());
         return;
     };
-    if state.view.fixed.as_ref().is_none_or(|(id, _)| *id != seen.scene.id) {
+    let Loaded::Ready(read) = &shown else { return };
+    if state.view.fixed.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, read)) {
         match build::Fixed::new(seen) {
             Ok(fixed) => {
-                state.view.fixed = Some((seen.scene.id.clone(), fixed));
-                state.view.fit = true;
+                state.view.fixed = Some((read.clone(), fixed));
+                let place = state.place();
+                state.view.fit |= state.view.place != place;
+                state.view.place = place;
             }
             Err(error) => {
                 widgets::failure(ui, &error.to_string());
@@ -54,9 +74,11 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
             }
         }
     }
-    egui::Frame::new().inner_margin(egui::Margin::symmetric(8, 4)).show(ui, |ui| bar(state, ui));
-    let asked = state.questions(seen, cx);
-    let question = state.chosen.question.and_then(|i| questions_of(&asked).get(i)).cloned();
+    egui::Frame::new()
+        .inner_margin(egui::Margin::symmetric(8, 4))
+        .show(ui, |ui| bar(state, ui, cx, &seen.scene.id));
+    state.questions(seen, cx);
+    let question = state.chosen.question.and_then(|key| state.asked.find(key)).cloned();
     let Some((_, fixed)) = &state.view.fixed else { return };
     let scene = {
         let shown = &state.shown;
@@ -72,6 +94,9 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
     let viewer = view.viewer.get_or_insert_with(|| Viewer::new(graphics));
     if std::mem::take(&mut view.fit) {
         viewer.fit();
+    }
+    if let Some(camera) = view.goal.take() {
+        viewer.fly_to(ui.ctx(), camera, cx.reduced_motion);
     }
     if std::mem::take(&mut view.focus)
         && let Some((centre, radius)) = around(seen, &state.chosen.objects)
@@ -116,7 +141,7 @@ fn place_of(seen: &SceneSeen, id: u32) -> Option<usize> {
     seen.scene.objects.iter().position(|object| object.id == id)
 }
 
-fn bar(state: &mut SceneView, ui: &mut Ui) {
+fn bar(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>, scene: &str) {
     ui.horizontal_wrapped(|ui| {
         let shown = &mut state.shown;
         let label = ui.label("Colour by");
@@ -146,6 +171,7 @@ fn bar(state: &mut SceneView, ui: &mut Ui) {
         if ui.button("Fit").clicked() {
             state.view.fit = true;
         }
+        bookmarks::menu(state, ui, cx, scene);
     });
 }
 

@@ -1,48 +1,23 @@
 //! The points of a scene: those that were stored, or those that its depth gives where they are more.
 
-use std::path::Path;
-
 use plumb_geometry::{FilterOptions, GravityBox, OrganizedCloud, ZDepth};
 use plumb_image::RgbImage;
-use plumb_pipeline::PipelineError;
-use plumb_scene::export::read_ply;
-use plumb_scene::labels::instance_png;
-use plumb_scene::rgbd::{DepthOptions, read_depth};
-use plumb_scene::{ColouredCloud, Scene};
+use plumb_pipeline::{PipelineError, ScenePlace};
+use plumb_scene::{ColouredCloud, Instances, Scene};
 
-use super::scenes::Place;
-use crate::error::{EngineError, Result};
-
-/// 100 million points of 29 bytes, and a header.
-const MOST_PLY: u64 = 3 << 30;
-/// Object numbers of 50 million pixels.
-const MOST_MASKS: u64 = 128 << 20;
+use crate::error::Result;
 
 /// Points in the scene frame; none where there is neither a cloud nor depth. The clouds of `plumbline scenes` are a coarse grid of the
 /// picture, and the depth beside them, where it was kept, has every pixel.
 ///
 /// # Errors
 /// A file that is there and cannot be used, by its name.
-pub(super) fn of(place: &Place, scene: &Scene, image: &RgbImage) -> Result<ColouredCloud> {
-    let stored = match super::read_bytes(&place.cloud, MOST_PLY)? {
-        Some(bytes) => {
-            let mut cloud = read_ply(&bytes, &place.cloud.display().to_string()).map_err(pipeline)?;
-            cloud.normals.iter_mut().for_each(make_unit);
-            cloud
-        }
-        None => ColouredCloud::default(),
-    };
-    match &place.depth {
-        Some(depth) if depth.exists() => {
-            let dense = lifted(depth, &place.masks, scene, image)?;
-            Ok(if dense.len() > stored.len() { dense } else { stored })
-        }
-        _ => Ok(stored),
-    }
-}
-
-fn pipeline(error: impl Into<PipelineError>) -> EngineError {
-    EngineError::Pipeline(error.into())
+pub(super) fn of(place: &ScenePlace, scene: &Scene, image: &RgbImage) -> Result<ColouredCloud> {
+    let mut stored = place.read_cloud()?.unwrap_or_default();
+    stored.normals.iter_mut().for_each(make_unit);
+    let Some(depth) = place.read_depth()? else { return Ok(stored) };
+    let dense = lifted(place, &depth, scene, image)?;
+    Ok(if dense.len() > stored.len() { dense } else { stored })
 }
 
 /// Other programs write normals of any length.
@@ -52,31 +27,14 @@ fn make_unit(normal: &mut [f32; 3]) {
 }
 
 /// The trusted pixels of a depth map, turned into the scene frame.
-fn lifted(path: &Path, masks: &Path, scene: &Scene, image: &RgbImage) -> Result<ColouredCloud> {
-    super::check_file(path)?;
-    let depth = read_depth(path, &DepthOptions::default()).map_err(pipeline)?.depth;
-    let named = |path: &Path, detail: String| {
-        pipeline(PipelineError::Unusable { what: path.display().to_string(), detail })
-    };
-    let grid = OrganizedCloud::from_depth(&ZDepth(depth), &scene.camera, &FilterOptions::default())
-        .map_err(|error| named(path, error.to_string()))?;
-    let ids = match super::read_bytes(masks, MOST_MASKS)? {
-        Some(bytes) => {
-            let masks_name = masks.display().to_string();
-            let found = instance_png(&bytes, &masks_name, None).map_err(pipeline)?;
-            if (found.width(), found.height()) != image.size() {
-                let (width, height) = image.size();
-                let detail = format!(
-                    "{}x{} pixels, but the picture has {width}x{height}",
-                    found.width(),
-                    found.height()
-                );
-                return Err(named(masks, detail));
-            }
-            found.ids().to_vec()
-        }
-        None => Vec::new(),
-    };
+fn lifted(place: &ScenePlace, depth: &ZDepth, scene: &Scene, image: &RgbImage) -> Result<ColouredCloud> {
+    let grid =
+        OrganizedCloud::from_depth(depth, &scene.camera, &FilterOptions::default()).map_err(|error| {
+            let path = place.depth.as_ref().unwrap_or(&place.scene).display().to_string();
+            PipelineError::Unusable { what: path, detail: error.to_string() }
+        })?;
+    let masks = place.read_masks(image.size())?;
+    let ids = masks.as_ref().map_or(&[][..], Instances::ids);
     let axes = scene.frame.axes.map(|axis| axis.map(|x| x as f32));
     let turn = |v: [f32; 3]| axes.map(|axis| axis[0] * v[0] + axis[1] * v[1] + axis[2] * v[2]);
     let height = scene.frame.camera_height as f32;

@@ -6,7 +6,7 @@
 
 pub(crate) mod bench;
 mod cloud;
-mod questions;
+pub(crate) mod questions;
 mod runs;
 mod scenes;
 #[cfg(test)]
@@ -20,6 +20,7 @@ use plumb_bench::{Comparison, Identity, ParseStatus, Parser, Report, Sample};
 use plumb_image::RgbImage;
 use plumb_qa::QaPair;
 use plumb_scene::Scene;
+use plumb_scene::edit::Edit;
 use plumb_train::checkpoint::MetricLine;
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +50,10 @@ pub enum Look {
     Scenes { folder: PathBuf },
     /// One scene with its cloud and picture.
     Scene { folder: PathBuf, index: usize },
+    /// One scene as it is after what a person changed, in memory: its files stay.
+    EditedScene { folder: PathBuf, index: usize, edits: Vec<Edit> },
+    /// What is asked about it then, by the seed and the options of the questions that are stored with the scenes.
+    EditedQuestions { folder: PathBuf, index: usize, edits: Vec<Edit> },
     /// What is asked about a scene in a data set of questions: a file, or `qa.parquet` or `qa.jsonl` of a folder. `demo` means
     /// the pack's.
     Questions { folder: PathBuf, scene: String },
@@ -203,7 +208,11 @@ pub(crate) fn run(look: &Look, reporter: &Reporter) -> Result<Seen> {
         Look::Run { folder } => runs::run(folder, reporter),
         Look::Compare { a, b } => runs::compare(a, b),
         Look::Scenes { folder } => scenes::list(folder, reporter),
-        Look::Scene { folder, index } => scenes::scene(folder, *index),
+        Look::Scene { folder, index } => scenes::scene(folder, *index, &[]),
+        Look::EditedScene { folder, index, edits } => scenes::scene(folder, *index, edits),
+        Look::EditedQuestions { folder, index, edits } => {
+            questions::of_edited(folder, *index, edits, reporter)
+        }
         Look::Questions { folder, scene } => questions::of(folder, scene, reporter),
         Look::Picture { path } => {
             check_file(path)?;

@@ -2,11 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use plumb_pipeline::SynthJob;
+use plumb_pipeline::edit::edited_questions;
 use plumb_qa::dataset::{Format, JsonlReader, ParquetQaReader, QaRow, ReadOptions};
 use plumb_qa::generate::render_texts;
 use plumb_qa::{QaError, QaPair, Templates};
+use plumb_scene::edit::Edit;
 
 use super::Seen;
+use crate::data::Throttled;
 use crate::demo::{self, Pack};
 use crate::error::{EngineError, Result};
 use crate::job::Reporter;
@@ -50,6 +54,26 @@ pub(super) fn of(place: &Path, scene: &str, reporter: &Reporter) -> Result<Seen>
         None => {}
     }
     Ok(Seen::Questions { questions: search.questions })
+}
+
+/// What is asked about a scene after `edits`, made as the stored questions of its folder were.
+pub(super) fn of_edited(folder: &Path, index: usize, edits: &[Edit], reporter: &Reporter) -> Result<Seen> {
+    let recipe = recipe(folder)?;
+    let place = super::scenes::place(folder, index)?;
+    let monitor = Throttled::new(reporter);
+    Ok(Seen::Questions { questions: edited_questions(&place, edits, &recipe, &monitor)? })
+}
+
+/// How the questions stored with the scenes of `folder` were made.
+fn recipe(folder: &Path) -> Result<SynthJob> {
+    let scenes = demo::or(folder, Pack::scenes)?;
+    let dataset = stored(folder)?;
+    Ok(plumb_pipeline::edit::recipe(dataset.as_deref(), &scenes)?)
+}
+
+/// The data set that is stored with the scenes of `folder`.
+pub(crate) fn stored(folder: &Path) -> Result<Option<PathBuf>> {
+    file(&demo::or(folder, Pack::questions)?)
 }
 
 struct Search<'a> {

@@ -1,22 +1,20 @@
 //! Scenes: a list of them, and one with its cloud and its picture.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plumb_image::RgbImage;
-use plumb_pipeline::{find_scenes, read_scene};
+use plumb_pipeline::edit::{edited, no_scene};
+use plumb_pipeline::{ScenePlace, find_scenes, read_scene};
+use plumb_scene::edit::{Edit, Edited};
 use plumb_scene::{ColouredCloud, Scene};
 
 use super::{Blob, Pixels, SceneListed, SceneSeen, Seen, cloud};
 use crate::demo::{self, Pack};
-use crate::error::{EngineError, Result};
+use crate::error::Result;
 use crate::job::Reporter;
-use crate::session::read_image;
 
 /// Scenes between two events of progress.
 const STRIDE: usize = 256;
-
-/// The file that `lift` writes, one to a folder.
-const LIFTED: &str = "scene.json";
 
 pub(super) fn list(folder: &Path, reporter: &Reporter) -> Result<Seen> {
     let files = find_scenes(&demo::or(folder, Pack::scenes)?)?;
@@ -30,7 +28,7 @@ pub(super) fn list(folder: &Path, reporter: &Reporter) -> Result<Seen> {
         match read_scene(file) {
             Ok(scene) => scenes.push(SceneListed {
                 index,
-                name: name(file),
+                name: ScenePlace::of(file).name,
                 objects: scene.objects.len(),
                 metric: scene.metric,
                 id: scene.id,
@@ -48,66 +46,20 @@ pub(super) fn list(folder: &Path, reporter: &Reporter) -> Result<Seen> {
     }
 }
 
-/// `000012` for `scenes/000012.json`; a lifted frame's folder has its name.
-fn name(file: &Path) -> String {
-    let lifted = file.file_name().is_some_and(|name| name == LIFTED);
-    let name = if lifted { file.parent().and_then(Path::file_name) } else { file.file_stem() };
-    name.unwrap_or(file.as_os_str()).to_string_lossy().into_owned()
-}
-
-/// What stands beside a scene's file.
-pub(super) struct Place {
-    pub(super) cloud: PathBuf,
-    pub(super) depth: Option<PathBuf>,
-    pub(super) masks: PathBuf,
-}
-
-impl Place {
-    fn of(file: &Path) -> Self {
-        let folder = file.parent().unwrap_or(Path::new(""));
-        if file.file_name().is_some_and(|name| name == LIFTED) {
-            return Self { cloud: folder.join("cloud.ply"), depth: None, masks: folder.join("masks.png") };
-        }
-        let above = folder.parent().unwrap_or(Path::new(""));
-        let stem = file.file_stem().unwrap_or_default();
-        let beside = |folder: &str, extension: &str| {
-            let mut name = stem.to_owned();
-            name.push(extension);
-            above.join(folder).join(name)
-        };
-        Self {
-            cloud: beside("clouds", ".ply"),
-            depth: Some(beside("depth", ".png")),
-            masks: beside("masks", ".png"),
-        }
-    }
-}
-
-pub(super) fn scene(folder: &Path, index: usize) -> Result<Seen> {
+/// The place of one scene of a folder.
+pub(super) fn place(folder: &Path, index: usize) -> Result<ScenePlace> {
     let files = find_scenes(&demo::or(folder, Pack::scenes)?)?;
-    let file = files.get(index).ok_or_else(|| {
-        let (shown, count) = (folder.display(), files.len());
-        EngineError::Request(format!("scene {index} does not exist: {shown} has {count}, counted from 0"))
-    })?;
-    let scene = read_scene(file)?;
-    let image = picture(file, &scene)?;
-    let cloud = cloud::of(&Place::of(file), &scene, &image)?;
-    Ok(Seen::Scene(Box::new(seen(scene, &cloud, image))))
+    let file = files.get(index).ok_or_else(|| no_scene(folder, index, files.len()))?;
+    Ok(ScenePlace::of(file))
 }
 
-fn picture(file: &Path, scene: &Scene) -> Result<RgbImage> {
-    let path = file.with_file_name("").join(&scene.image.path);
-    super::check_file(&path)?;
-    let image = read_image(&path)?;
-    let (found, expected) = (image.size(), (scene.image.width, scene.image.height));
-    if found != expected {
-        let (shown, scene) = (path.display(), file.display());
-        return Err(EngineError::Request(format!(
-            "{shown} has {}x{} pixels, but {scene} is of a picture of {}x{}",
-            found.0, found.1, expected.0, expected.1
-        )));
-    }
-    Ok(image)
+/// A scene as it is after `edits`.
+pub(super) fn scene(folder: &Path, index: usize, edits: &[Edit]) -> Result<Seen> {
+    let place = place(folder, index)?;
+    let (Edited { scene, numbers }, image) = edited(&place, edits)?;
+    let mut cloud = cloud::of(&place, &scene, &image)?;
+    numbers.change(&mut cloud.instances);
+    Ok(Seen::Scene(Box::new(seen(scene, &cloud, image))))
 }
 
 fn seen(scene: Scene, cloud: &ColouredCloud, image: RgbImage) -> SceneSeen {

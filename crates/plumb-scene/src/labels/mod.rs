@@ -46,16 +46,23 @@ fn parse<'a, T: serde::Deserialize<'a>>(json: &'a [u8], name: &str) -> Result<T>
 /// A name without white space around it, if it is one that a sentence can hold.
 fn noun<'a>(text: &'a str, name: &str) -> Result<&'a str> {
     let text = text.trim();
-    let what = if text.is_empty() {
-        "is empty".to_owned()
+    match name_fault(text) {
+        Some(what) => wrong(name, format!("the name of an object {what}")),
+        None => Ok(text),
+    }
+}
+
+/// Why a sentence cannot hold a name, said of the name.
+pub(crate) fn name_fault(text: &str) -> Option<String> {
+    if text.trim().is_empty() {
+        Some("is empty".to_owned())
     } else if text.chars().count() > MAX_NAME {
-        format!("has more than {MAX_NAME} characters")
+        Some(format!("has more than {MAX_NAME} characters"))
     } else if text.chars().any(char::is_control) {
-        "holds control characters".to_owned()
+        Some("holds control characters".to_owned())
     } else {
-        return Ok(text);
-    };
-    wrong(name, format!("the name of an object {what}"))
+        None
+    }
 }
 
 /// The size of a mask, if it is one that a picture can have.

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`colour`] | the colour of an object in one word |
 //! | [`propose`] | objects where nobody has labelled any |
+//! | `again` | objects measured again after a person changed which pixels are theirs |
 //! | `measure` | one object: box, flags, depth, what stands on what |
 //! | `pairs` | shortest distances |
 
+pub(crate) mod again;
 pub mod colour;
 mod measure;
 mod pairs;
@@ -57,6 +59,14 @@ pub struct LiftOptions {
     pub proposals: ProposalOptions,
     /// Objects with fewer pixels of trusted depth are left out.
     pub min_points: usize,
+}
+
+impl LiftOptions {
+    /// The usual options for depth with these errors.
+    #[must_use]
+    pub fn with_noise(noise: DepthNoise) -> Self {
+        Self { noise, mask_error: if noise == DepthNoise::EXACT { 0.0 } else { 1.5 }, ..Self::default() }
+    }
 }
 
 impl Default for LiftOptions {
@@ -124,10 +134,7 @@ pub fn lift(input: &LiftInput<'_>, options: &LiftOptions) -> Result<Lifted> {
         camera: input.camera,
         cloud: &cloud,
         frame: &frame,
-        tilt: match &gravity {
-            Gravity::Known { sigma, .. } => sigma.to_radians(),
-            Gravity::Refused { .. } => 0.0,
-        },
+        tilt: again::tilt(&gravity),
         camera_height: camera_height.unwrap_or(Measure::exact(0.0)),
         feet: measure::Foot::of(&supports, &cloud, &frame),
         options,

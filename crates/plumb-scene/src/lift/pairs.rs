@@ -8,10 +8,23 @@ use crate::scene::PairDistance;
 
 /// Distances of all pairs whose surfaces can be compared, sorted.
 pub(super) fn distances(objects: &[Measured], noise: &DepthNoise, focal: f64) -> Vec<PairDistance> {
+    distances_where(objects, noise, focal, |_, _| true)
+}
+
+/// Those of the pairs that are `wanted`.
+pub(super) fn distances_where(
+    objects: &[Measured],
+    noise: &DepthNoise,
+    focal: f64,
+    wanted: impl Fn(&Measured, &Measured) -> bool,
+) -> Vec<PairDistance> {
     let indices: Vec<SurfaceIndex> = objects.iter().map(|object| SurfaceIndex::new(&object.points)).collect();
     let mut pairs = Vec::with_capacity(objects.len() * objects.len().saturating_sub(1) / 2);
     for (a, (one, first)) in (0u32..).zip(objects.iter().zip(&indices)) {
         for (b, (other, second)) in (0u32..).zip(objects.iter().zip(&indices)).skip(a as usize + 1) {
+            if !wanted(one, other) {
+                continue;
+            }
             let Some(nearest) = surface_distance(first, second) else { continue };
             let (Some(&p), Some(&q)) =
                 (one.points.get(nearest.a as usize), other.points.get(nearest.b as usize))
