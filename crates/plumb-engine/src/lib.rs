@@ -4,6 +4,7 @@
 //! serde data, the same bytes for a command line, a window and IPC. One thread owns the device; jobs on files alone run beside it.
 
 mod ask;
+pub mod attention;
 pub mod bench;
 mod bench_train;
 mod data;

@@ -79,9 +79,9 @@ mod tests {
                 let watched = m.saturating_sub(2)..m;
                 let (out, seen) = cache.attend_watched(0, qkv, &step, watched.clone());
                 cache.commit(&step);
-                let out = block_on(out.into_data_async()).unwrap().to_vec::<f32>().unwrap();
+                let out = block_on(out.into_data_async()).unwrap().try_to_vec::<f32>().unwrap();
                 assert_eq!(seen.dims(), [watched.len(), heads, cache.len()]);
-                let seen = block_on(seen.into_data_async()).unwrap().to_vec::<f32>().unwrap();
+                let seen = block_on(seen.into_data_async()).unwrap().try_to_vec::<f32>().unwrap();
                 for (row, query) in watched.enumerate() {
                     for head in 0..heads {
                         let at = (row * heads + head) * cache.len();

@@ -28,7 +28,7 @@ impl FramePlace {
     /// How many tokens it has.
     #[must_use]
     pub fn tokens(&self) -> usize {
-        self.side * self.side
+        self.side.saturating_mul(self.side)
     }
 
     /// The rectangle of token `index` in pixels of the picture; `None` where there is no such token. Neighbours share their edges exactly.
