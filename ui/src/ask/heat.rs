@@ -1,13 +1,13 @@
-//! Where an answer was read in the picture: which part of the attention is shown, and the picture of it.
+//! Where an answer was read in the picture: which part of the attention is shown.
 
 use std::sync::Arc;
 
-use egui::{Color32, ColorImage, Context, Rect, TextureHandle, TextureOptions, pos2};
-use plumb_engine::attention::{AskAttention, FramePlace, Frames, Shares};
+use egui::Context;
+use plumb_engine::attention::{AskAttention, Frames};
 use serde::{Deserialize, Serialize};
 
 use super::Source;
-use super::view::Placed;
+use super::heat_map::{Made, Which};
 use crate::command::Command;
 
 /// What is shown of the attention; all but the answer is kept from question to question.
@@ -40,7 +40,7 @@ impl Default for Heat {
     fn default() -> Self {
         Self {
             on: false,
-            opacity: 0.7,
+            opacity: 0.6,
             layer: None,
             head: None,
             frames: Frames::default(),
@@ -49,29 +49,6 @@ impl Default for Heat {
             made: None,
         }
     }
-}
-
-/// One map, made once.
-pub(crate) struct Made {
-    of: Arc<AskAttention>,
-    which: (usize, Option<usize>, Option<usize>, Frames),
-    pub(crate) shares: Shares,
-    /// The largest value of a cell, which has the brightest colour.
-    pub(crate) top: f32,
-    frames: Vec<(FramePlace, Vec<f32>)>,
-    texture: Option<TextureHandle>,
-    /// Columns and rows of frames in the texture.
-    grid: [usize; 2],
-}
-
-/// One cell under the pointer.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Cell {
-    pub(crate) value: f32,
-    /// In pixels of the picture.
-    pub(crate) rect: [f32; 4],
-    /// Which frame, in words.
-    pub(crate) frame: String,
 }
 
 impl Heat {
@@ -109,9 +86,8 @@ impl Heat {
     pub(crate) fn made(&mut self, ctx: &Context, source: Option<&Source>) -> Option<&Made> {
         let attention = self.attention(source)?.clone();
         self.keep_in(&attention);
-        let which = (self.row, self.layer, self.head, self.frames);
-        let same = |made: &Made| Arc::ptr_eq(&made.of, &attention) && made.which == which;
-        if !self.made.as_ref().is_some_and(same) {
+        let which = Which { row: self.row, layer: self.layer, head: self.head, frames: self.frames };
+        if !self.made.as_ref().is_some_and(|made| made.is(&attention, which)) {
             self.made = Some(Made::new(ctx, attention, which));
         }
         self.made.as_ref()
@@ -142,88 +118,51 @@ impl Heat {
     }
 }
 
-impl Made {
-    fn new(
-        ctx: &Context,
-        of: Arc<AskAttention>,
-        which: (usize, Option<usize>, Option<usize>, Frames),
-    ) -> Self {
-        let (row, layer, head, shown) = which;
-        let map = of.map(row, layer, head);
-        let shares = of.shares(&map);
-        let frames: Vec<(FramePlace, Vec<f32>)> =
-            of.cells(&map, shown).into_iter().map(|cells| (cells.place.clone(), cells.values)).collect();
-        let top = frames.iter().flat_map(|(_, values)| values).copied().fold(0.0, f32::max);
-        let (image, grid) = painted(&frames, top);
-        let most = ctx.input(|input| input.max_texture_side);
-        let texture = image
-            .filter(|image| image.size.iter().all(|side| *side <= most))
-            .map(|image| ctx.load_texture("attention", image, TextureOptions::NEAREST));
-        Self { of, which, shares, top, frames, texture, grid }
+#[cfg(test)]
+mod tests {
+    use super::super::heat_map::tests::attention;
+    use super::*;
+
+    fn heat() -> (Heat, Context) {
+        let mut heat = Heat { on: true, ..Heat::default() };
+        heat.show(&attention(), None, 0);
+        (heat, Context::default())
     }
 
-    /// Lays it over the picture.
-    pub(crate) fn draw(&self, painter: &egui::Painter, placed: Placed, opacity: f32) {
-        let Some(texture) = &self.texture else { return };
-        let [columns, rows] = self.grid.map(|n| n as f32);
-        for (place, _) in &self.frames {
-            let [row, column] = place.tile.unwrap_or_default().map(|n| n as f32);
-            let uv = Rect::from_min_max(
-                pos2(column / columns, row / rows),
-                pos2((column + 1.0) / columns, (row + 1.0) / rows),
-            );
-            let rect = placed.rect(place.rect.map(|v| v as f32));
-            painter.image(texture.id(), rect, uv, Color32::WHITE.gamma_multiply(opacity.clamp(0.0, 1.0)));
+    #[test]
+    fn a_map_is_made_once() {
+        let (mut heat, ctx) = heat();
+        let texture = |heat: &mut Heat| heat.made(&ctx, None).unwrap().texture().unwrap();
+        let first = texture(&mut heat);
+        assert_eq!(texture(&mut heat), first);
+        heat.opacity = 0.1;
+        assert_eq!(texture(&mut heat), first, "opacity is no other map");
+        heat.layer = Some(0);
+        assert_ne!(texture(&mut heat), first);
+        let other = Source::File { path: "/a.png".into() };
+        assert!(heat.made(&ctx, Some(&other)).is_none(), "it is not laid over another picture");
+    }
+
+    #[test]
+    fn steps_go_round_and_stay_within_the_answer() {
+        let (mut heat, ctx) = heat();
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            heat.command(Command::AskNextLayer, None);
+            seen.push(heat.layer);
         }
+        assert_eq!(seen, [Some(0), Some(1), None, Some(0)]);
+        heat.command(Command::AskPreviousLayer, None);
+        heat.command(Command::AskPreviousLayer, None);
+        assert_eq!(heat.layer, Some(1));
+        heat.command(Command::AskPreviousToken, None);
+        assert_eq!(heat.row, 1);
+        // What an earlier, larger model left is brought within this one.
+        (heat.layer, heat.head, heat.row) = (Some(30), Some(14), 99);
+        heat.made(&ctx, None).unwrap();
+        assert_eq!((heat.layer, heat.head, heat.row), (None, None, 1));
+        heat.command(Command::AskAttention, None);
+        heat.command(Command::AskNextLayer, None);
+        assert_eq!((heat.on, heat.layer), (false, None), "nothing is stepped through unseen");
     }
-
-    /// The cell at a point of the picture.
-    pub(crate) fn cell(&self, [x, y]: [f32; 2]) -> Option<Cell> {
-        self.frames.iter().find_map(|(place, values)| {
-            let [left, top, right, bottom] = place.rect;
-            let inside = |low: f64, high: f64, at: f32| {
-                let share = (f64::from(at) - low) / (high - low);
-                (0.0..1.0).contains(&share).then_some((share * place.side as f64) as usize)
-            };
-            let (column, row) = (inside(left, right, x)?, inside(top, bottom, y)?);
-            let index = row * place.side + column;
-            let frame = match place.tile {
-                Some([row, column]) => format!("tile in row {}, column {}", row + 1, column + 1),
-                None => "the whole picture".to_owned(),
-            };
-            let rect = place.token(index)?.map(|v| v as f32);
-            Some(Cell { value: *values.get(index)?, rect, frame })
-        })
-    }
-}
-
-/// The cells as pixels, each frame where its tile is; the more a cell gets, the brighter it is and the less of the picture is
-/// seen through it.
-fn painted(frames: &[(FramePlace, Vec<f32>)], top: f32) -> (Option<ColorImage>, [usize; 2]) {
-    let most = |axis: usize| {
-        frames.iter().map(|(place, _)| place.tile.unwrap_or_default()[axis] as usize + 1).max().unwrap_or(1)
-    };
-    let side = frames.first().map_or(0, |(place, _)| place.side);
-    let grid = [most(1), most(0)];
-    let size = grid.map(|n| n * side);
-    if side == 0 {
-        return (None, grid);
-    }
-    let mut pixels = vec![Color32::TRANSPARENT; size[0] * size[1]];
-    for (place, values) in frames {
-        let [row, column] = place.tile.unwrap_or_default().map(|n| n as usize);
-        for (i, value) in values.iter().enumerate() {
-            let at = (row * side + i / side) * size[0] + column * side + i % side;
-            if let Some(pixel) = pixels.get_mut(at) {
-                *pixel = colour(if top > 0.0 { value / top } else { 0.0 });
-            }
-        }
-    }
-    (Some(ColorImage::new(size, pixels)), grid)
-}
-
-/// The colour of a share of the largest value.
-pub(crate) fn colour(share: f32) -> Color32 {
-    let [r, g, b] = plumb_viewer::sequential(share);
-    Color32::from_rgb(r, g, b).gamma_multiply(0.35 + 0.65 * share.clamp(0.0, 1.0))
 }

@@ -1,10 +1,11 @@
 //! What is chosen of the attention, how it is divided, and what is under the pointer.
 
-use egui::{Align2, Rect, RichText, Sense, Slider, Stroke, StrokeKind, Ui, pos2, vec2};
+use egui::{Align2, Color32, Rect, RichText, Sense, Slider, Stroke, StrokeKind, Ui, pos2, vec2};
 use plumb_engine::attention::{AskAttention, Frames, Shares};
 
 use super::Source;
-use super::heat::{Cell, Heat, Made, colour};
+use super::heat::Heat;
+use super::heat_map::{Cell, Made};
 use super::view::Placed;
 use crate::theme::{palette, theme};
 use crate::widgets;
@@ -30,69 +31,88 @@ pub(super) fn ui(heat: &mut Heat, ui: &mut Ui, source: Option<&Source>, can_ask_
         });
         return again;
     };
-    ui.horizontal_wrapped(|ui| choices(heat, ui, &attention));
-    let opacity = heat.opacity;
+    choices(heat, ui, &attention);
     if let Some(made) = heat.made(ui.ctx(), source) {
-        shares(ui, &made.shares, attention.has_tiles());
-        scale(ui, made.top, opacity);
+        shares(ui, &made.shares, attention.has_tiles(), made.top);
     }
     false
 }
 
+/// Width of a pane from which three sliders stand beside each other.
+const WIDE: f32 = 480.0;
+
 fn choices(heat: &mut Heat, ui: &mut Ui, attention: &AskAttention) {
-    ui.spacing_mut().slider_width = 72.0;
-    one_or_mean(
-        ui,
-        "Layer",
-        "Layers are worked through from the first to the last (] and [)",
-        &mut heat.layer,
-        attention.layers,
-    );
-    one_or_mean(
-        ui,
-        "Head",
-        "Each layer reads with several heads at once (. and ,)",
-        &mut heat.head,
-        attention.heads,
-    );
-    if attention.rows > 1 {
-        let slider = Slider::new(&mut heat.row, 0..=attention.rows - 1)
-            .text("Token")
-            .custom_formatter(|row, _| format!("{} {}", row as usize + 1, token(attention, row as usize)))
-            .custom_parser(|text| Some(text.split_whitespace().next()?.parse::<f64>().ok()? - 1.0));
-        let hover =
-            "The token of the answer whose making is shown (N and P); click one in the answer as well";
-        ui.add(slider).on_hover_text(hover);
-    }
-    if attention.has_tiles() {
-        for (frames, text, hover) in [
-            (
-                Frames::Both,
-                "Both",
-                "What the whole picture's cells get is spread evenly over the tiles' cells beneath",
-            ),
-            (Frames::Tiles, "Tiles", "The picture cut into pieces, which show details"),
-            (Frames::Whole, "Whole picture", "The picture once more, small"),
-        ] {
-            ui.selectable_value(&mut heat.frames, frames, text).on_hover_text(hover);
+    let width = ui.available_width();
+    // Beside a slider stand its name and its value.
+    let each = if width < WIDE { width } else { width / 3.0 };
+    ui.spacing_mut().slider_width = (each - 124.0).clamp(24.0, 120.0);
+    let sliders = |ui: &mut Ui| {
+        let hover = "Layers are worked through from the first to the last ( [ and ] )";
+        one_or_mean(ui, "Layer", hover, &mut heat.layer, attention.layers);
+        let hover = "Each layer reads with several heads at once ( , and . )";
+        one_or_mean(ui, "Head", hover, &mut heat.head, attention.heads);
+        if attention.rows > 1 {
+            let slider = Slider::new(&mut heat.row, 0..=attention.rows - 1)
+                .custom_formatter(|row, _| short(&token(attention, row as usize)))
+                .custom_parser(|text| Some(text.trim().parse::<f64>().ok()? - 1.0));
+            let hover = "The token of the answer whose making is shown (P and N); one in the answer can be clicked as well";
+            named(ui, "Token", hover, slider);
         }
+    };
+    if width < WIDE {
+        ui.vertical(sliders);
+    } else {
+        ui.horizontal(sliders);
     }
-    let slider = Slider::new(&mut heat.opacity, 0.0..=1.0).text("Opacity").show_value(false);
-    ui.add(slider).on_hover_text("How much of the picture is covered");
+    ui.horizontal_wrapped(|ui| {
+        if attention.has_tiles() {
+            for (frames, text, hover) in [
+                (
+                    Frames::Both,
+                    "Both",
+                    "What the whole picture's cells get is spread evenly over the tiles' cells beneath",
+                ),
+                (Frames::Tiles, "Tiles", "The picture cut into pieces, which show details"),
+                (Frames::Whole, "Whole picture", "The picture once more, small"),
+            ] {
+                ui.selectable_value(&mut heat.frames, frames, text).on_hover_text(hover);
+            }
+        }
+        let slider = Slider::new(&mut heat.opacity, 0.0..=1.0).show_value(false);
+        named(ui, "Opacity", "How much of the picture is covered", slider);
+    });
+}
+
+/// A slider after its name; whether it was moved.
+fn named(ui: &mut Ui, name: &str, hover: &str, slider: Slider<'_>) -> bool {
+    ui.horizontal(|ui| {
+        let label = widgets::dim(ui, name);
+        ui.add(slider).labelled_by(label.id).accessible_name(name).on_hover_text(hover).changed()
+    })
+    .inner
 }
 
 /// A slider whose lowest place is the mean of all.
 fn one_or_mean(ui: &mut Ui, name: &str, hover: &str, value: &mut Option<usize>, all: usize) {
     let mut place = value.map_or(0, |value| value + 1);
     let slider = Slider::new(&mut place, 0..=all)
-        .text(name)
         .custom_formatter(|place, _| match place as usize {
             0 => "mean".to_owned(),
             place => place.to_string(),
         })
         .custom_parser(|text| if text.trim() == "mean" { Some(0.0) } else { text.trim().parse().ok() });
-    if ui.add(slider).on_hover_text(hover).changed() {
+    if named(ui, name, hover, slider) {
         *value = place.checked_sub(1);
+    }
+}
+
+/// So much of a token that it does not push other things away.
+fn short(token: &str) -> String {
+    const MOST: usize = 7;
+    if token.chars().count() <= MOST {
+        token.to_owned()
+    } else {
+        token.chars().take(MOST - 1).chain(['…']).collect()
     }
 }
 
@@ -130,7 +150,7 @@ pub(super) fn tokens(ui: &mut Ui, attention: &AskAttention, lit: Option<usize>) 
 }
 
 /// How the token's attention is divided, in numbers and as a bar.
-fn shares(ui: &mut Ui, shares: &Shares, tiles: bool) {
+fn shares(ui: &mut Ui, shares: &Shares, tiles: bool, top: f32) {
     let p = palette(ui);
     let data = &theme().data;
     let parts = [
@@ -174,27 +194,25 @@ fn shares(ui: &mut Ui, shares: &Shares, tiles: bool) {
             }
             ui.label(RichText::new(text).small()).on_hover_text(hover);
         }
+        scale(ui, top);
     });
 }
 
 /// What the colours mean.
-fn scale(ui: &mut Ui, top: f32, opacity: f32) {
-    ui.horizontal(|ui| {
-        widgets::dim(ui, "0");
-        let (rect, _) = ui.allocate_exact_size(vec2(96.0, 10.0), Sense::hover());
-        let steps = 24;
-        for i in 0..steps {
-            let at = |i: i32| rect.left() + rect.width() * i as f32 / steps as f32;
-            let part = Rect::from_min_max(pos2(at(i), rect.top()), pos2(at(i + 1), rect.bottom()));
-            let share = i as f32 / (steps - 1) as f32;
-            ui.painter().rect_filled(part, 0.0, colour(share).gamma_multiply(opacity));
-        }
-        ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.0, palette(ui).line), StrokeKind::Outside);
-        ui.label(RichText::new(percent(top)).monospace());
-        let hover =
-            "The brightest cell of this map. Every map has a scale of its own: compare numbers, not colours.";
-        widgets::dim(ui, "of the attention, in the brightest cell").on_hover_text(hover);
-    });
+fn scale(ui: &mut Ui, top: f32) {
+    const STEPS: usize = 24;
+    let hover =
+        "The brightest cell of this map. Every map has a scale of its own: compare numbers, not colours.";
+    let (rect, ramp) = ui.allocate_exact_size(vec2(64.0, 8.0), Sense::hover());
+    let at = |i: usize| rect.left() + rect.width() * i as f32 / STEPS as f32;
+    for i in 0..STEPS {
+        let part = Rect::from_min_max(pos2(at(i), rect.top()), pos2(at(i + 1), rect.bottom()));
+        let [r, g, b] = plumb_viewer::sequential(i as f32 / (STEPS - 1) as f32);
+        ui.painter().rect_filled(part, 0.0, Color32::from_rgb(r, g, b));
+    }
+    ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.0, palette(ui).line), StrokeKind::Outside);
+    ramp.on_hover_text(hover);
+    ui.label(RichText::new(format!("0 to {} a cell", percent(top))).small()).on_hover_text(hover);
 }
 
 /// What the cell under the pointer got.

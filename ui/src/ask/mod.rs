@@ -6,6 +6,7 @@ mod chat;
 mod geometry;
 mod heat;
 mod heat_bar;
+mod heat_map;
 mod marks;
 mod picture;
 mod quantity;
