@@ -45,6 +45,13 @@ pub enum Command {
     TrainPause,
     TrainStop,
     AskSend,
+    AskAttention,
+    AskNextLayer,
+    AskPreviousLayer,
+    AskNextHead,
+    AskPreviousHead,
+    AskNextToken,
+    AskPreviousToken,
 }
 
 /// A row of the table.
@@ -64,7 +71,7 @@ const COMMAND: Modifiers = Modifiers::COMMAND;
 const NONE: Modifiers = Modifiers::NONE;
 
 /// Every command.
-pub const COMMANDS: [Entry; 41] = [
+pub const COMMANDS: &[Entry] = &[
     Entry {
         command: Command::Open,
         title: "Open file or folder…",
@@ -281,6 +288,48 @@ pub const COMMANDS: [Entry; 41] = [
         title: "Ask",
         place: Some(Workspace::Ask),
         shortcut: key(COMMAND, Key::Enter),
+    },
+    Entry {
+        command: Command::AskAttention,
+        title: "Show or hide the attention",
+        place: Some(Workspace::Ask),
+        shortcut: key(NONE, Key::H),
+    },
+    Entry {
+        command: Command::AskNextLayer,
+        title: "Attention: next layer",
+        place: Some(Workspace::Ask),
+        shortcut: key(NONE, Key::CloseBracket),
+    },
+    Entry {
+        command: Command::AskPreviousLayer,
+        title: "Attention: previous layer",
+        place: Some(Workspace::Ask),
+        shortcut: key(NONE, Key::OpenBracket),
+    },
+    Entry {
+        command: Command::AskNextHead,
+        title: "Attention: next head",
+        place: Some(Workspace::Ask),
+        shortcut: key(NONE, Key::Period),
+    },
+    Entry {
+        command: Command::AskPreviousHead,
+        title: "Attention: previous head",
+        place: Some(Workspace::Ask),
+        shortcut: key(NONE, Key::Comma),
+    },
+    Entry {
+        command: Command::AskNextToken,
+        title: "Attention: next token of the answer",
+        place: Some(Workspace::Ask),
+        shortcut: key(NONE, Key::N),
+    },
+    Entry {
+        command: Command::AskPreviousToken,
+        title: "Attention: previous token of the answer",
+        place: Some(Workspace::Ask),
+        shortcut: key(NONE, Key::P),
     },
 ];
 

@@ -134,7 +134,12 @@ impl Jobs {
                 }
             }
             EventKind::Finished { outcome } => {
-                job.outcome = Some(outcome.clone());
+                let mut outcome = outcome.clone();
+                if let Outcome::Ask(ask) = &mut outcome {
+                    // Megabytes for each token: whoever asked has them.
+                    ask.attention = None;
+                }
+                job.outcome = Some(outcome);
                 end(Status::Finished, "done".to_owned());
             }
             EventKind::Failed { error } => end(Status::Failed(error.clone()), error.clone()),

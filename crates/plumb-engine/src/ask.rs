@@ -7,6 +7,7 @@ use plumb_image::RgbImage;
 use plumb_vlm::generate::Sampler;
 use plumb_vlm::{Prefix, Sampling};
 
+use crate::attention::{AskAttention, Watch};
 use crate::error::{EngineError, Result};
 use crate::job::Reporter;
 use crate::protocol::{AskOutcome, AskSeconds, EventKind, OptionScore};
@@ -19,6 +20,8 @@ pub(crate) struct Ask {
     pub(crate) preset: PromptPreset,
     pub(crate) sampling: Sampling,
     pub(crate) max_tokens: usize,
+    /// Keeps what the answer is read from.
+    pub(crate) attention: bool,
 }
 
 /// What is put to the model: one turn, and what is wanted of it.
@@ -49,10 +52,16 @@ pub(crate) struct Got {
     prompt_tokens: usize,
     frames: usize,
     seconds: AskSeconds,
+    attention: Option<Box<AskAttention>>,
 }
 
 /// Asks. Every question of a person and every row of a benchmark goes through here.
 pub(crate) async fn put(session: &mut Session, put: Put<'_>, reporter: &Reporter) -> Result<Got> {
+    answer(session, put, false, reporter).await
+}
+
+/// As [`put`], keeping what the answer is read from if `attention`.
+async fn answer(session: &mut Session, put: Put<'_>, attention: bool, reporter: &Reporter) -> Result<Got> {
     let prompt = session.prompt(put.text, put.image, put.prefill)?;
     let key = put.image.map(RgbImage::content_hash);
     let room = match put.want {
@@ -61,19 +70,44 @@ pub(crate) async fn put(session: &mut Session, put: Put<'_>, reporter: &Reporter
         Want::Text { most, .. } => most.min(64),
     };
     let mut seconds = AskSeconds::default();
-    let mut prefix = session.prefix(&prompt, key.as_deref(), room, &mut seconds).await?;
+    let (mut prefix, mut watch) = if attention {
+        let (prefix, watch) = session.watched_prefix(&prompt, key.as_deref(), room, &mut seconds).await?;
+        (prefix, Some(watch))
+    } else {
+        (session.prefix(&prompt, key.as_deref(), room, &mut seconds).await?, None)
+    };
     reporter.checkpoint()?;
     let start = Instant::now();
-    let (scores, text, tokens) = match put.want {
+    let (scores, said) = match put.want {
         Want::Option { preset, sample } => {
-            (Some(score_options(session, &mut prefix, preset, sample).await?), String::new(), 0)
+            let options = candidates(session, preset, sample)?;
+            let scores = score_options(session, &mut prefix, &options).await?;
+            let chosen = options.into_iter().nth(best(&scores)).unwrap_or_default();
+            if let Some(watch) = &mut watch {
+                let mut continuation = prefix.continuation(&session.model);
+                for &token in &chosen {
+                    watch.push(&mut continuation, token).await?;
+                }
+            }
+            (Some(scores), Said { ids: chosen, ended: true })
         }
         Want::Text { sampling, most, stream } => {
-            let (text, tokens) = generate(session, &mut prefix, sampling, most, reporter, stream).await?;
-            (None, text, tokens)
+            let watch = watch.as_mut();
+            (None, generate(session, &mut prefix, sampling, most, reporter, stream, watch).await?)
         }
     };
     seconds.answer = start.elapsed().as_secs_f64();
+    let attention = match watch {
+        Some(watch) => {
+            let size = put.image.map(RgbImage::size);
+            Some(Box::new(watch.finish(session, &prompt, size, &said.ids, said.ended)?))
+        }
+        None => None,
+    };
+    let (text, tokens) = match scores {
+        Some(_) => (String::new(), 0),
+        None => (session.processor.decode(&said.ids, true)?.trim().to_owned(), said.ids.len()),
+    };
     Ok(Got {
         scores,
         text,
@@ -82,6 +116,7 @@ pub(crate) async fn put(session: &mut Session, put: Put<'_>, reporter: &Reporter
         prompt_tokens: prompt.ids.len(),
         frames: prompt.images.iter().map(|t| t.frames.len()).sum(),
         seconds,
+        attention,
     })
 }
 
@@ -122,6 +157,7 @@ impl Got {
             answer_tokens: self.tokens,
             frames: self.frames,
             seconds: self.seconds,
+            attention: self.attention,
             fingerprint: session.fingerprint()?,
         })
     }
@@ -144,7 +180,7 @@ pub(crate) async fn run(session: &mut Session, ask: Ask, reporter: &Reporter) ->
         None => Want::Text { sampling: ask.sampling, most: ask.max_tokens, stream: true },
     };
     let question = Put { image: ask.image.as_ref(), text, prefill, want };
-    put(session, question, reporter).await?.outcome(session, &ask.options)
+    answer(session, question, ask.attention, reporter).await?.outcome(session, &ask.options)
 }
 
 /// The index of the largest score, the first of equals.
@@ -158,28 +194,26 @@ fn best(scores: &[f64]) -> usize {
     best
 }
 
-/// Log-likelihood of each option's candidate text followed by the end of the turn.
-async fn score_options(
-    session: &Session,
-    prefix: &mut Prefix,
-    preset: PromptPreset,
-    sample: &Sample,
-) -> Result<Vec<f64>> {
-    let end = session.processor.stop_ids().last().copied();
-    let options = preset
-        .candidates(sample)
-        .iter()
-        .map(|text| {
-            let mut ids = session.processor.encode(text)?;
-            ids.extend(end);
-            Ok(ids)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(prefix.score(&session.model, &options).await?)
+/// What the model said.
+struct Said {
+    ids: Vec<u32>,
+    /// It ended its turn itself.
+    ended: bool,
 }
 
-/// Generates until the turn ends or `max_tokens` are made; the text without surrounding white space, and the number of
-/// tokens.
+/// What each option is, without the end of the turn.
+fn candidates(session: &Session, preset: PromptPreset, sample: &Sample) -> Result<Vec<Vec<u32>>> {
+    preset.candidates(sample).iter().map(|text| Ok(session.processor.encode(text)?)).collect()
+}
+
+/// Log-likelihood of each option followed by the end of the turn.
+async fn score_options(session: &Session, prefix: &mut Prefix, options: &[Vec<u32>]) -> Result<Vec<f64>> {
+    let end = session.processor.stop_ids().last().copied();
+    let ended: Vec<Vec<u32>> = options.iter().map(|ids| ids.iter().copied().chain(end).collect()).collect();
+    Ok(prefix.score(&session.model, &ended).await?)
+}
+
+/// Generates until the turn ends or `max_tokens` are made.
 async fn generate(
     session: &Session,
     prefix: &mut Prefix,
@@ -187,7 +221,8 @@ async fn generate(
     max_tokens: usize,
     reporter: &Reporter,
     stream: bool,
-) -> Result<(String, usize)> {
+    mut watch: Option<&mut Watch>,
+) -> Result<Said> {
     let room = session.processor.max_positions().saturating_sub(prefix.len());
     let mut sampler = Sampler::new(sampling)?;
     let mut continuation = prefix.continuation(&session.model);
@@ -197,7 +232,7 @@ async fn generate(
         reporter.checkpoint()?;
         let token = sampler.next(continuation.logits());
         if session.processor.stop_ids().contains(&token) {
-            break;
+            return Ok(Said { ids, ended: true });
         }
         ids.push(token);
         if stream {
@@ -210,7 +245,10 @@ async fn generate(
                 shown = text;
             }
         }
-        continuation.push(token).await?;
+        match &mut watch {
+            Some(watch) => watch.push(&mut continuation, token).await?,
+            None => continuation.push(token).await?,
+        }
     }
-    Ok((session.processor.decode(&ids, true)?.trim().to_owned(), ids.len()))
+    Ok(Said { ids, ended: false })
 }

@@ -203,11 +203,11 @@ impl Actor {
         reporter.checkpoint()?;
         match request {
             // What the person gave is opened first: a wrong path should not cost loading a model.
-            Request::Ask { model, image, question, options, preset, sampling, max_tokens } => {
+            Request::Ask { model, image, question, options, preset, sampling, max_tokens, attention } => {
                 sampling.validate()?;
                 let image = image.as_deref().map(read_image).transpose()?;
                 let session = self.session(&model, reporter).await?;
-                let ask = ask::Ask { image, question, options, preset, sampling, max_tokens };
+                let ask = ask::Ask { image, question, options, preset, sampling, max_tokens, attention };
                 Ok(Outcome::Ask(Box::new(ask::run(session, ask, reporter).await?)))
             }
             Request::Eval { model, bench, out, preset, scoring, image, limit, max_tokens } => {

@@ -4,6 +4,7 @@
 //! serde data, the same bytes for a command line, a window and IPC. One thread owns the device; jobs on files alone run beside it.
 
 mod ask;
+pub mod attention;
 pub mod bench;
 mod bench_train;
 mod data;
@@ -32,8 +33,8 @@ pub use fingerprint::Fingerprint;
 pub use job::Engine;
 pub use look::{Look, Seen};
 pub use plumb_pipeline::{ChangedScene, EditJob, EditReport, ExportJob};
+pub use plumb_train::estimate::resident_bytes;
 pub use protocol::{
     AskOutcome, BenchOutcome, BenchStep, BenchTrainOutcome, Event, EventKind, ImageMode, JobId, ModelRequest,
     Outcome, Request, RerunImage, RerunOutcome, Scoring,
 };
-pub use plumb_train::estimate::resident_bytes;

@@ -14,6 +14,7 @@ use plumb_train::run::{Finished, TrainEvent};
 use plumb_vlm::Sampling;
 use serde::{Deserialize, Serialize};
 
+use crate::attention::AskAttention;
 use crate::device::DeviceChoice;
 use crate::look::{Look, Seen};
 
@@ -96,6 +97,9 @@ pub enum Request {
         preset: PromptPreset,
         sampling: Sampling,
         max_tokens: usize,
+        /// Keeps what the answer is read from: [`AskOutcome::attention`].
+        #[serde(default)]
+        attention: bool,
     },
     /// Run a benchmark, resuming the run in `out` if there is one.
     Eval {
@@ -283,6 +287,9 @@ pub struct AskOutcome {
     pub frames: usize,
     /// Vision, prompt and answer.
     pub seconds: AskSeconds,
+    /// What it was read from, where the request asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<Box<AskAttention>>,
     pub fingerprint: crate::fingerprint::Fingerprint,
 }
 

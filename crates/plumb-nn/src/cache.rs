@@ -1,9 +1,12 @@
 //! Keys and values of the tokens so far.
 
+use std::ops::Range;
+
 use burn::tensor::{DType, Device, Tensor, TensorData};
 
 use crate::mask::Visible;
 use crate::ops::{self, HeadLayout};
+use crate::probabilities::attention_probabilities;
 use crate::rotary::Rotary;
 
 /// Capacity grows in steps of this many tokens: few shapes for kernels to be tuned for, and slices of whole
@@ -97,6 +100,30 @@ impl KvCache {
         let Layer { k, v } = &mut self.layers[layer];
         let q = ops::rotate_and_store(qkv, &step.cos, &step.sin, k, v, self.len, self.layout);
         ops::cached_attention(q, k, v, self.layout, &step.rows, step.bias.as_ref())
+    }
+
+    /// As [`Self::attend`], with the attention probabilities of the new tokens `watched` over all keys held and new.
+    ///
+    /// # Shapes
+    /// - as [`Self::attend`], and `[watched, heads, keys]` f32
+    pub fn attend_watched(
+        &mut self,
+        layer: usize,
+        qkv: Tensor<2>,
+        step: &Step,
+        watched: Range<usize>,
+    ) -> (Tensor<2>, Tensor<3>) {
+        let Layer { k, v } = &mut self.layers[layer];
+        let layout @ HeadLayout { heads, dim, .. } = self.layout;
+        let q = ops::rotate_and_store(qkv, &step.cos, &step.sin, k, v, self.len, layout);
+        let rows = &step.rows[watched.clone()];
+        let queries = q.clone().slice([watched, 0..heads * dim]);
+        // In buckets, as the bias of a step: each length is a shape of its own to a GPU's tuner.
+        let keys = self.len + step.rows.len();
+        let bucket = keys.next_multiple_of(BUCKET).min(self.capacity);
+        let seen = attention_probabilities(queries, k, layout, rows, bucket);
+        let seen = seen.slice([0..rows.len(), 0..heads, 0..keys]);
+        (ops::cached_attention(q, k, v, layout, &step.rows, step.bias.as_ref()), seen)
     }
 
     /// Counts the tokens of `step` as held, after every layer has attended.

@@ -12,6 +12,7 @@ pub mod layers;
 pub mod mask;
 pub mod ops;
 pub mod precision;
+mod probabilities;
 pub mod rotary;
 pub mod weights;
 

@@ -290,6 +290,28 @@ impl Decoder {
         self.forward_rows(x, cache, &positions, rows)
     }
 
+    /// As [`Self::forward`], with the attention probabilities of the last row in every layer, over all keys held and new.
+    ///
+    /// # Shapes
+    /// - `x` `[m, h]` → `[m, h]` and, for each layer, `[1, heads, keys]`
+    #[must_use]
+    pub fn forward_watched(&self, mut x: Tensor<2>, cache: &mut KvCache) -> (Tensor<2>, Vec<Tensor<3>>) {
+        let (first, [m, _]) = (cache.len(), x.dims());
+        let positions: Vec<usize> = (first..first + m).collect();
+        let rows = positions.iter().map(|p| Visible::first(p + 1)).collect();
+        let step: Step = cache.step(&self.rotary, &positions, rows);
+        let mut seen = Vec::with_capacity(self.blocks.len());
+        for (i, block) in self.blocks.iter().enumerate() {
+            x = block.forward(x, |qkv| {
+                let (out, probabilities) = cache.attend_watched(i, qkv, &step, m.saturating_sub(1)..m);
+                seen.push(probabilities);
+                out
+            });
+        }
+        cache.commit(&step);
+        (x, seen)
+    }
+
     /// As [`Self::forward`], with the position of each row and what it sees given.
     #[must_use]
     pub fn forward_rows(

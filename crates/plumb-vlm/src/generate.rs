@@ -6,6 +6,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
+use crate::attention::Attention;
 use crate::error::{Result, VlmError};
 use crate::model::SmolVlm;
 
@@ -112,6 +113,14 @@ fn log_sum_exp(values: &[f32]) -> f64 {
 /// Rows of option tokens that go through the model at once.
 const MAX_OPTION_ROWS: usize = 256;
 
+/// The virtual tokens of prompt tuning, where there are any, and then the prompt.
+fn with_prefix(model: &SmolVlm, embeddings: Tensor<2>) -> Tensor<2> {
+    match model.prefix() {
+        Some(prefix) => Tensor::cat(vec![prefix.clone(), embeddings], 0),
+        None => embeddings,
+    }
+}
+
 /// A prompt whose keys and values are computed, ready to be continued in several ways.
 pub struct Prefix {
     cache: KvCache,
@@ -126,13 +135,26 @@ impl Prefix {
     /// # Errors
     /// When the device fails or computes NaN.
     pub async fn new(model: &SmolVlm, embeddings: Tensor<2>, room: usize) -> Result<Self> {
-        let embeddings = match model.prefix() {
-            Some(prefix) => Tensor::cat(vec![prefix.clone(), embeddings], 0),
-            None => embeddings,
-        };
-        let [len, h] = embeddings.dims();
-        let mut cache = model.cache(len + room);
+        let embeddings = with_prefix(model, embeddings);
+        let mut cache = model.cache(embeddings.dims()[0] + room);
         let hidden = model.text().forward(embeddings, &mut cache);
+        Self::read(model, hidden, cache).await
+    }
+
+    /// As [`Self::new`], with what the last token of the prompt reads, from which the first token of the answer is made.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub async fn watched(model: &SmolVlm, embeddings: Tensor<2>, room: usize) -> Result<(Self, Attention)> {
+        let embeddings = with_prefix(model, embeddings);
+        let mut cache = model.cache(embeddings.dims()[0] + room);
+        let (hidden, seen) = model.text().forward_watched(embeddings, &mut cache);
+        let prefix = Self::read(model, hidden, cache).await?;
+        Ok((prefix, Attention::read(model, seen).await?))
+    }
+
+    async fn read(model: &SmolVlm, hidden: Tensor<2>, cache: KvCache) -> Result<Self> {
+        let [len, h] = hidden.dims();
         let last = read(model, model.text().logits(hidden.slice([len - 1..len, 0..h]))).await?;
         Ok(Self { cache, len, last })
     }
@@ -253,6 +275,17 @@ impl Continuation<'_> {
         let hidden = self.model.text().forward(x, self.cache);
         self.logits = read(self.model, self.model.text().logits(hidden)).await?;
         Ok(())
+    }
+
+    /// As [`Self::push`], with what `token` reads, from which the token after it is made.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub async fn push_watched(&mut self, token: u32) -> Result<Attention> {
+        let x = self.model.embed(&[token], None)?;
+        let (hidden, seen) = self.model.text().forward_watched(x, self.cache);
+        self.logits = read(self.model, self.model.text().logits(hidden)).await?;
+        Attention::read(self.model, seen).await
     }
 }
 

@@ -12,6 +12,7 @@ use crate::chat::{ChatTemplate, Content, Message};
 use crate::config::ModelConfig;
 use crate::error::{Result, VlmError};
 use crate::files::ModelFiles;
+use crate::places::{self, FramePlace};
 
 const IMAGE: &str = "<image>";
 const AROUND: &str = "<fake_token_around_image>";
@@ -24,6 +25,8 @@ pub struct Processor {
     template: ChatTemplate,
     images: ImageProcessor,
     tokens_per_frame: usize,
+    patch: usize,
+    scale: usize,
     image_token_id: u32,
     vocab: usize,
     max_positions: usize,
@@ -103,6 +106,8 @@ impl Processor {
             template: ChatTemplate::from_files(files)?,
             images,
             tokens_per_frame: computed,
+            patch: config.vision.patch,
+            scale: config.scale_factor,
             image_token_id: config.image_token_id,
             vocab: config.text.vocab,
             max_positions: config.text.max_positions,
@@ -255,6 +260,28 @@ impl Processor {
             out.push_str(part);
         }
         Ok(out)
+    }
+
+    /// Where the image tokens of `prompt` stand, whose pictures have these `sizes` (width, height).
+    ///
+    /// # Errors
+    /// Pictures that are not those of the prompt.
+    pub fn places(&self, prompt: &Prompt, sizes: &[(u32, u32)]) -> Result<Vec<FramePlace>> {
+        let mut frames = Vec::new();
+        for (image, &(width, height)) in sizes.iter().enumerate() {
+            let plan = self.images.plan(width, height)?;
+            frames.extend(places::frames(&plan, (width, height), image, self.patch, self.scale));
+        }
+        let ids = prompt.ids.iter().enumerate();
+        let found: Vec<usize> = ids.filter(|(_, id)| **id == self.image_token_id).map(|(at, _)| at).collect();
+        let expected = frames.len() * self.tokens_per_frame;
+        if found.len() != expected {
+            return Err(VlmError::ImageTokens { features: found.len(), expected });
+        }
+        for (frame, run) in frames.iter_mut().zip(found.chunks(self.tokens_per_frame)) {
+            frame.first = run.first().copied().unwrap_or_default();
+        }
+        Ok(frames)
     }
 
     /// Image tokens of one frame.

@@ -19,12 +19,14 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
         let how = "Click an object in the picture or drag a box around it, then ask about it below.";
         return widgets::empty(ui, "Nothing was asked yet", how);
     }
-    let mut again = None;
+    let (mut again, mut token) = (None, None);
     ScrollArea::vertical().auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
         for (i, turn) in ask.chat.turns.iter().enumerate() {
             ui.push_id(i, |ui| {
-                if turn::ui(ui, turn, ask.chat.is_busy(), cx) {
-                    again = Some(i);
+                match turn::ui(ui, turn, ask.chat.is_busy(), &ask.heat, cx) {
+                    Some(turn::Act::Again) => again = Some(i),
+                    Some(turn::Act::Token(row)) => token = Some((i, row)),
+                    None => {}
                 }
                 ui.separator();
             });
@@ -39,10 +41,13 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
             widgets::failure(ui, error);
         }
     });
-    if let Some(turn) = again.and_then(|i| ask.chat.turns.get(i)) {
-        let step = Step { question: turn.question.clone(), options: turn.options.clone() };
-        let (source, marks) = (turn.source.clone(), turn.marks.clone());
-        ask.chat.begin(vec![step], source, marks, ask.setup.clone(), cx);
+    if let Some(i) = again {
+        ask.again(i, cx);
+    }
+    if let Some((turn, row)) = token.and_then(|(i, row)| Some((ask.chat.turns.get(i)?, row)))
+        && let Some(attention) = &turn.attention
+    {
+        ask.heat.show(attention, turn.source.clone(), row);
     }
 }
 
@@ -104,6 +109,7 @@ fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
             .on_hover_text("Choose among options instead of writing words");
         if !ask.chat.turns.is_empty() && !ask.chat.is_busy() && ui.button("Clear").clicked() {
             ask.chat.turns.clear();
+            ask.heat.clear();
         }
     });
 }

@@ -1,7 +1,9 @@
 //! Questions on their way: the picture is made ready, then one question after another is asked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use plumb_engine::attention::AskAttention;
 use plumb_engine::look::Look;
 use plumb_engine::{AskOutcome, Event, EventKind, JobId, Outcome, Request};
 
@@ -15,6 +17,8 @@ use crate::train::task::Task;
 
 /// Answers that are kept.
 const KEPT: usize = 100;
+/// Bytes of attention that are kept, that of the latest answer whatever its size.
+const KEPT_ATTENTION: usize = 256 << 20;
 
 /// A question and what was answered.
 #[derive(Debug)]
@@ -31,10 +35,14 @@ pub(crate) struct Turn {
     /// What has come of the answer.
     pub(crate) text: String,
     pub(crate) outcome: Option<Box<AskOutcome>>,
+    /// What it was read from, where that was asked for and is still kept.
+    pub(crate) attention: Option<Arc<AskAttention>>,
     pub(crate) error: Option<String>,
     /// What the scene says of the marks.
     pub(crate) facts: Vec<Fact>,
     job: Option<JobId>,
+    /// The job that answered it.
+    pub(crate) answered: Option<JobId>,
 }
 
 impl Turn {
@@ -58,6 +66,7 @@ struct Chain {
     source: Option<Source>,
     marks: Vec<Mark>,
     setup: Setup,
+    attention: bool,
     picture: Picture,
     /// A copy of ours that is taken away at the end.
     copy: Option<PathBuf>,
@@ -92,6 +101,7 @@ impl Chat {
         source: Option<Source>,
         marks: Vec<Mark>,
         setup: Setup,
+        attention: bool,
         cx: &mut Cx<'_>,
     ) {
         let picture = match &source {
@@ -107,8 +117,8 @@ impl Chat {
         };
         self.failed = None;
         let marks = if source.is_some() { marks } else { Vec::new() };
-        self.chain =
-            Some(Chain { steps, answers: Vec::new(), source, marks, setup, picture, copy: None, facts });
+        let (answers, copy) = (Vec::new(), None);
+        self.chain = Some(Chain { steps, answers, source, marks, setup, attention, picture, copy, facts });
         self.ask_next(cx);
     }
 
@@ -177,6 +187,7 @@ impl Chat {
             preset: chain.setup.preset,
             sampling: chain.setup.sampling(),
             max_tokens: chain.setup.max_tokens,
+            attention: chain.attention,
         };
         let Some(job) = cx.start(title(&question), request) else { return self.end() };
         self.turns.push(Turn {
@@ -188,9 +199,11 @@ impl Chat {
             marks: chain.marks.clone(),
             text: String::new(),
             outcome: None,
+            attention: None,
             error: None,
             facts: chain.facts.clone(),
             job: Some(job),
+            answered: None,
         });
         if self.turns.len() > KEPT {
             self.turns.remove(0);
@@ -203,13 +216,16 @@ impl Chat {
         match &event.kind {
             EventKind::Text { text } => turn.text.push_str(text),
             EventKind::Finished { outcome } => {
-                turn.job = None;
+                turn.answered = turn.job.take();
                 if let Outcome::Ask(outcome) = outcome {
                     turn.text.clone_from(&outcome.answer);
-                    turn.outcome = Some(outcome.clone());
                     if let Some(chain) = &mut self.chain {
                         chain.answers.push(outcome.answer.clone());
                     }
+                    let mut outcome = outcome.clone();
+                    turn.attention = outcome.attention.take().map(Arc::from);
+                    turn.outcome = Some(outcome);
+                    self.forget_attention();
                     return self.ask_next(cx);
                 }
                 self.end();
@@ -223,6 +239,19 @@ impl Chat {
                 self.end();
             }
             _ => {}
+        }
+    }
+
+    /// Lets go of the attention of older answers once there is too much of it.
+    fn forget_attention(&mut self) {
+        let mut bytes = 0usize;
+        for turn in self.turns.iter_mut().rev() {
+            let own = turn.attention.as_ref().map_or(0, |attention| attention.probabilities.len);
+            if bytes > 0 && bytes.saturating_add(own) > KEPT_ATTENTION {
+                turn.attention = None;
+            } else {
+                bytes = bytes.saturating_add(own);
+            }
         }
     }
 
@@ -327,7 +356,7 @@ mod tests {
     fn steps_are_asked_one_after_another() {
         let (mut window, mut chat) = (Window::default(), Chat::default());
         let steps = vec![step("What is it?"), step("How tall is {1}?")];
-        chat.begin(steps, None, Vec::new(), Setup::default(), &mut window.cx());
+        chat.begin(steps, None, Vec::new(), Setup::default(), false, &mut window.cx());
         assert_eq!(window.asked().len(), 1);
         chat.hear(&Event { job: 1, kind: EventKind::Text { text: "a ch".to_owned() } }, &mut window.cx());
         assert_eq!(chat.turns[0].text, "a ch");
@@ -342,7 +371,7 @@ mod tests {
     #[test]
     fn a_failure_ends_the_row() {
         let (mut window, mut chat) = (Window::default(), Chat::default());
-        chat.begin(vec![step("a"), step("b")], None, Vec::new(), Setup::default(), &mut window.cx());
+        chat.begin(vec![step("a"), step("b")], None, Vec::new(), Setup::default(), false, &mut window.cx());
         chat.hear(&Event { job: 1, kind: EventKind::Failed { error: "no".to_owned() } }, &mut window.cx());
         assert!(!chat.is_busy() && window.asked().len() == 1);
         assert_eq!(chat.turns[0].error.as_deref(), Some("no"));
@@ -352,13 +381,13 @@ mod tests {
     fn a_file_without_marks_is_sent_as_it_is_and_one_with_marks_waits_for_its_copy() {
         let (mut window, mut chat) = (Window::default(), Chat::default());
         let source = Some(Source::File { path: "/a.png".into() });
-        chat.begin(vec![step("a")], source.clone(), Vec::new(), Setup::default(), &mut window.cx());
+        chat.begin(vec![step("a")], source.clone(), Vec::new(), Setup::default(), false, &mut window.cx());
         assert_eq!(window.asked()[0].1, Some("/a.png".into()));
         chat.stop(&mut window.cx());
         assert_eq!(window.link.cancelled.len(), 1);
         let mut chat = Chat::default();
         let marks = vec![Mark { shape: super::super::marks::Shape::Point([1.0, 1.0]), name: None }];
-        chat.begin(vec![step("b")], source, marks, Setup::default(), &mut window.cx());
+        chat.begin(vec![step("b")], source, marks, Setup::default(), false, &mut window.cx());
         assert_eq!(window.asked().len(), 1);
         assert!(chat.is_preparing());
         chat.stop(&mut window.cx());

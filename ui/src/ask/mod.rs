@@ -4,6 +4,9 @@ mod answer;
 mod burn;
 mod chat;
 mod geometry;
+mod heat;
+mod heat_bar;
+mod heat_map;
 mod marks;
 mod picture;
 mod quantity;
@@ -17,7 +20,7 @@ use std::path::PathBuf;
 
 use egui::Ui;
 use plumb_engine::look::{Look, Pixels, Seen};
-use plumb_engine::{Event, demo};
+use plumb_engine::{Event, EventKind, demo};
 use plumb_scene::Scene;
 use serde::{Deserialize, Serialize};
 
@@ -113,6 +116,7 @@ pub struct Ask {
     whole: bool,
     /// Questions are one field, or several with their options.
     with_options: bool,
+    heat: heat::Heat,
     #[serde(skip)]
     view: view::View,
     #[serde(skip)]
@@ -133,6 +137,7 @@ impl Default for Ask {
             typed: String::new(),
             whole: true,
             with_options: false,
+            heat: heat::Heat::default(),
             view: view::View::default(),
             shown: picture::Shown::default(),
             chat: chat::Chat::default(),
@@ -156,8 +161,9 @@ impl Ask {
 
     /// Does what the person chose.
     pub fn command(&mut self, command: Command, cx: &mut Cx<'_>) {
-        if command == Command::AskSend {
-            self.send(cx);
+        match command {
+            Command::AskSend => self.send(cx),
+            other => self.heat.command(other, self.source.as_ref()),
         }
     }
 
@@ -180,6 +186,20 @@ impl Ask {
     /// Hears of a job.
     pub fn hear(&mut self, event: &Event, cx: &mut Cx<'_>) {
         self.chat.hear(event, cx);
+        if let EventKind::Finished { .. } = event.kind
+            && let Some(turn) = self.chat.turns.iter().rev().find(|turn| turn.answered == Some(event.job))
+            && let Some(attention) = &turn.attention
+        {
+            self.heat.show(attention, turn.source.clone(), 0);
+        }
+    }
+
+    /// Asks a question of before once more.
+    fn again(&mut self, index: usize, cx: &mut Cx<'_>) {
+        let Some(turn) = self.chat.turns.get(index) else { return };
+        let step = Step { question: turn.question.clone(), options: turn.options.clone() };
+        let (source, marks) = (turn.source.clone(), turn.marks.clone());
+        self.chat.begin(vec![step], source, marks, self.setup.clone(), self.heat.on, cx);
     }
 
     /// Shows a picture; marks belong to the one before.
@@ -223,7 +243,8 @@ impl Ask {
         if !self.with_options {
             asked.iter_mut().for_each(|step| step.options.clear());
         }
-        self.chat.begin(asked, self.source.clone(), self.marks.clone(), self.setup.clone(), cx);
+        let (source, marks) = (self.source.clone(), self.marks.clone());
+        self.chat.begin(asked, source, marks, self.setup.clone(), self.heat.on, cx);
     }
 
     /// Adds a mark, where there is a colour left for it.

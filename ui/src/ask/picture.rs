@@ -10,7 +10,7 @@ use plumb_engine::look::Seen;
 
 use super::marks::{self, Mark, Shape, letter};
 use super::view::Placed;
-use super::{Ask, Source, geometry, pixels, scene};
+use super::{Ask, Source, geometry, heat_bar, pixels, scene};
 use crate::cx::{Cx, Wish};
 use crate::library::Loaded;
 use crate::theme::{palette, theme};
@@ -105,6 +105,9 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
         return widgets::empty(ui, "This scene has no picture", "Choose another one on the left.");
     };
     bar(ask, ui, cx, seen, size);
+    if ask.heat.on {
+        attention(ask, ui, &source, cx);
+    }
     let rect = ui.available_rect_before_wrap();
     if rect.width() < 8.0 || rect.height() < 8.0 {
         return;
@@ -124,6 +127,19 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
             ui.put(Rect::from_center_size(rect.center(), egui::Vec2::splat(24.0)), egui::Spinner::new());
         }
     }
+    let on_it = response.hover_pos();
+    // A copy in which marks are drawn has the same size.
+    let same =
+        |ask: &Ask| ask.heat.attention(Some(&source)).is_some_and(|a| a.image == Some((size[0], size[1])));
+    if ask.heat.on && same(ask) {
+        let opacity = ask.heat.opacity;
+        if let Some(made) = ask.heat.made(ui.ctx(), Some(&source)) {
+            made.draw(&painter, placed, opacity);
+            if let Some(at) = on_it {
+                heat_bar::under(ui, made, placed, at, rect);
+            }
+        }
+    }
     point(ask, ui, cx, &response, seen, placed, size);
     for (i, mark) in ask.marks.iter().enumerate() {
         draw(ui, &painter, placed, i, mark);
@@ -141,6 +157,20 @@ fn said(ask: &Ask, source: &Source, size: [u32; 2]) -> String {
         ask.marks.iter().enumerate().map(|(i, mark)| format!("{} {}", letter(i), mark.phrase(i))).collect();
     let marks = if marks.is_empty() { "nothing is marked".to_owned() } else { marks.join(", ") };
     format!("Picture {name}, {} by {} pixels, {marks}", size[0], size[1])
+}
+
+/// What is shown of the attention, and the last question once more where it was asked without.
+fn attention(ask: &mut Ask, ui: &mut Ui, source: &Source, cx: &mut Cx<'_>) {
+    let last = ask.chat.turns.len().checked_sub(1);
+    let without = last.and_then(|i| ask.chat.turns.get(i)).is_some_and(|turn| {
+        turn.outcome.is_some() && turn.attention.is_none() && turn.source.as_ref() == Some(source)
+    });
+    let can = without && !ask.chat.is_busy();
+    if heat_bar::ui(&mut ask.heat, ui, Some(source), can)
+        && let Some(last) = last
+    {
+        ask.again(last, cx);
+    }
 }
 
 /// Tools and marks above the picture.
@@ -177,6 +207,7 @@ fn bar(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>, seen: &Seen, size: [u32; 2])
             let rect = [w * 0.35, h * 0.35, w * 0.65, h * 0.65];
             ask.mark(Mark { shape: Shape::Box(rect), name: None }, cx);
         }
+        heat_bar::switch(&mut ask.heat, ui);
     });
 }
 

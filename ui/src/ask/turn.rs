@@ -5,13 +5,23 @@ use plumb_engine::AskOutcome;
 
 use super::chat::Turn;
 use super::geometry::{Fact, against, length};
+use super::heat::Heat;
+use super::heat_bar;
 use super::quantity::{self, Quantity};
 use crate::cx::{Cx, Wish};
 use crate::theme::{palette, theme};
 use crate::widgets::{self, ShareBar};
 
-/// Draws it; whether it is to be asked again.
-pub(super) fn ui(ui: &mut Ui, turn: &Turn, busy: bool, cx: &mut Cx<'_>) -> bool {
+/// What the person wants of a turn.
+pub(super) enum Act {
+    /// Ask it again.
+    Again,
+    /// Show where this token of its answer was read.
+    Token(usize),
+}
+
+/// Draws it.
+pub(super) fn ui(ui: &mut Ui, turn: &Turn, busy: bool, heat: &Heat, cx: &mut Cx<'_>) -> Option<Act> {
     let p = palette(ui);
     if let Some((step, all)) = turn.step {
         widgets::dim(ui, format!("Step {step} of {all}"));
@@ -42,7 +52,7 @@ pub(super) fn ui(ui: &mut Ui, turn: &Turn, busy: bool, cx: &mut Cx<'_>) -> bool 
             ui.spinner();
             widgets::dim(ui, if turn.text.is_empty() { "Looking…" } else { "Writing…" });
         });
-        return false;
+        return None;
     }
     let said = turn.outcome.as_ref().and_then(|outcome| quantity::find(&outcome.answer));
     if let Some(quantity) = said {
@@ -53,15 +63,21 @@ pub(super) fn ui(ui: &mut Ui, turn: &Turn, busy: bool, cx: &mut Cx<'_>) -> bool 
     if let Some(outcome) = &turn.outcome {
         details(ui, outcome, &turn.sent);
     }
-    let mut again = false;
+    let mut act = None;
+    if let Some(attention) = turn.attention.as_ref().filter(|_| heat.on) {
+        let lit = heat.is_shown(attention).then_some(heat.row);
+        act = heat_bar::tokens(ui, attention, lit).map(Act::Token);
+    }
     ui.horizontal(|ui| {
-        again = ui.add_enabled(!busy, egui::Button::new("Ask again").small()).clicked();
+        if ui.add_enabled(!busy, egui::Button::new("Ask again").small()).clicked() {
+            act = Some(Act::Again);
+        }
         if turn.outcome.is_some() && ui.small_button("Copy").on_hover_text("The answer").clicked() {
             ui.copy_text(turn.text.trim().to_owned());
             cx.wishes.push(Wish::Said("The answer is in the clipboard".to_owned()));
         }
     });
-    again
+    act
 }
 
 /// The options with how likely each is.

@@ -28,6 +28,7 @@ pub(crate) fn run(args: Ask) -> anyhow::Result<ExitCode> {
         preset: args.preset,
         sampling,
         max_tokens: args.max_tokens,
+        attention: false,
     };
     let show = Show { text: free && !args.json, quiet: args.json, ..Show::default() };
     let Some(Outcome::Ask(outcome)) = follow::run(request, show)? else {

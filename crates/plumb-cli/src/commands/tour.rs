@@ -190,6 +190,7 @@ impl Tour {
             preset: PromptPreset::default(),
             sampling: Sampling::Greedy,
             max_tokens: 1,
+            attention: false,
         };
         let Some(Outcome::Ask(outcome)) = follow::run(request, QUIET)? else { return Ok(Err(Stopped)) };
         let outcome: AskOutcome = *outcome;
