@@ -108,4 +108,9 @@ fn twenty_steps_are_paused_go_on_and_their_adapter_is_exported() {
     for name in ["adapter_config.json", "adapter_model.safetensors"] {
         assert!(copied.join(name).is_file(), "{name} is not in {}", copied.display());
     }
+    click(&mut harness, "Make a whole model");
+    until(&mut harness, "the whole model", |h| says(h, "The whole model is ready"));
+    let merged = std::fs::read_dir(runs.path()).unwrap().map(|entry| entry.unwrap().path());
+    let merged = merged.into_iter().find(|path| path.to_string_lossy().ends_with("-merged")).unwrap();
+    assert!(merged.join("model.safetensors").is_file());
 }

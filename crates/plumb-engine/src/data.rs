@@ -10,6 +10,7 @@ use crate::demo::{self, Pack};
 use crate::error::Result;
 use crate::job::Reporter;
 use crate::look;
+use crate::merge::merge;
 use crate::protocol::{EventKind, Outcome, Request};
 
 /// Whether a request is one of these.
@@ -20,6 +21,7 @@ pub(crate) const fn is_data(request: &Request) -> bool {
             | Request::Lift(_)
             | Request::Synth(_)
             | Request::Verify(_)
+            | Request::Merge(_)
             | Request::Edit(_)
             | Request::Export(_)
             | Request::Look(_)
@@ -42,6 +44,13 @@ pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outco
         }
         Request::Edit(job) => edit(job, &monitor),
         Request::Export(job) => export(job, &monitor),
+        Request::Merge(job) => {
+            let mut progress = |done, total| {
+                monitor.progress("merging", done, total);
+                !monitor.cancelled()
+            };
+            merge(job, &mut progress).map(Outcome::Merge)
+        }
         Request::Look(what) => look::run(what, reporter).map(|seen| Outcome::Look(Box::new(seen))),
         Request::Ask { .. }
         | Request::Rerun { .. }

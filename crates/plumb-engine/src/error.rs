@@ -44,6 +44,8 @@ pub enum EngineError {
     #[error(transparent)]
     Run(#[from] plumb_store::runs::RunError),
     #[error(transparent)]
+    Merge(#[from] plumb_train::peft::MergeError),
+    #[error(transparent)]
     Train(#[from] plumb_train::TrainError),
 }
 

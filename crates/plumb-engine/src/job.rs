@@ -245,6 +245,7 @@ impl Actor {
             | Request::Lift(_)
             | Request::Synth(_)
             | Request::Verify(_)
+            | Request::Merge(_)
             | Request::Edit(_)
             | Request::Export(_)
             | Request::Look(_) => data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped)),

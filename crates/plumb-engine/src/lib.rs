@@ -15,6 +15,7 @@ pub mod eval;
 pub mod fingerprint;
 pub mod job;
 pub mod look;
+pub mod merge;
 pub mod protocol;
 mod rerun;
 pub mod runs;
@@ -32,6 +33,7 @@ pub use eval::RunManifest;
 pub use fingerprint::Fingerprint;
 pub use job::Engine;
 pub use look::{Look, Seen};
+pub use merge::MergeJob;
 pub use plumb_pipeline::{ChangedScene, EditJob, EditReport, ExportJob};
 pub use plumb_train::estimate::resident_bytes;
 pub use protocol::{

@@ -10,6 +10,7 @@ use plumb_pipeline::{
     VerifyJob, VerifyReport,
 };
 use plumb_train::config::TrainConfig;
+use plumb_train::peft::MergeReport;
 use plumb_train::run::{Finished, TrainEvent};
 use plumb_vlm::Sampling;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::attention::AskAttention;
 use crate::device::DeviceChoice;
 use crate::look::{Look, Seen};
+use crate::merge::MergeJob;
 
 /// A job's number, unique within one engine.
 pub type JobId = u64;
@@ -154,6 +156,8 @@ pub enum Request {
     Edit(EditJob),
     /// Write questions that a person kept.
     Export(Box<ExportJob>),
+    /// Fold an adapter into its base.
+    Merge(MergeJob),
     /// Show what files hold.
     Look(Look),
 }
@@ -261,6 +265,7 @@ pub enum Outcome {
     Verify(Box<VerifyReport>),
     Edit(EditReport),
     Export(EditReport),
+    Merge(MergeReport),
     Look(Box<Seen>),
 }
 

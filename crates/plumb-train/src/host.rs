@@ -46,7 +46,8 @@ pub fn elements(shape: &[usize]) -> Option<usize> {
 }
 
 /// How values are stored in a written file.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FileDtype {
     #[default]
     F32,

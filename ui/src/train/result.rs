@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use egui::{RichText, Ui};
+use egui::Ui;
 use plumb_engine::look::{Look, Seen};
+use plumb_engine::{MergeJob, Outcome, Request};
 use plumb_train::config::{MethodConfig, TrainConfig};
 use plumb_train::run::RESULT_FOLDER;
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use super::fields::path;
 use super::task::Task;
 use super::{Action, Train, plots};
 use crate::cx::{Cx, Show, Wish};
+use crate::jobs::Job;
 use crate::pane::Workspace;
 use crate::widgets;
 
@@ -53,17 +55,7 @@ pub(super) fn ui(train: &mut Train, ui: &mut Ui, cx: &mut Cx<'_>, folder: &Path)
         }
     });
     export(train, ui, cx, folder, &result);
-    if let Some(line) = merge(folder, &config) {
-        widgets::section(ui, "Fold it into its base");
-        widgets::dim(ui, "Writes a whole model that needs no adapter. Run this in a terminal:");
-        ui.horizontal(|ui| {
-            if ui.small_button("Copy").accessible_name("Copy the command").clicked() {
-                ui.copy_text(line.clone());
-                cx.wishes.push(Wish::Said("The command is in the clipboard".to_owned()));
-            }
-            ui.add(egui::Label::new(RichText::new(&line).monospace()).truncate()).on_hover_text(&line);
-        });
-    }
+    merge(ui, cx, folder, &config);
     before_after(train, ui, cx, folder)
 }
 
@@ -117,28 +109,47 @@ fn copy(from: &Path, to: &Path) -> Result<PathBuf, String> {
 }
 
 /// The command that folds the adapter into its base; none for methods that no weight can hold.
-fn merge(folder: &Path, config: &TrainConfig) -> Option<String> {
-    let can = matches!(config.method, MethodConfig::Lora { .. } | MethodConfig::Ia3 {});
+/// An adapter that can be folded into its base, and the model that it has become.
+fn merge(ui: &mut Ui, cx: &mut Cx<'_>, folder: &Path, config: &TrainConfig) {
+    if !matches!(config.method, MethodConfig::Lora { .. } | MethodConfig::Ia3 {}) {
+        return;
+    }
+    widgets::section(ui, "Fold it into its base");
     let mut out = folder.as_os_str().to_owned();
     out.push("-merged");
-    can.then(|| {
-        format!(
-            "plumbline adapters merge {} --model {} --out {}",
-            quoted(&folder.join(RESULT_FOLDER).display().to_string()),
-            quoted(&config.model),
-            quoted(&PathBuf::from(out).display().to_string())
-        )
-    })
+    let out = PathBuf::from(out);
+    let ours = |job: &&Job| job.title == title(&out);
+    let job = cx.jobs.iter().map(|(_, job)| job).find(ours);
+    let (busy, merged) = (
+        job.is_some_and(|job| job.status.is_live()),
+        job.is_some_and(|job| matches!(job.outcome, Some(Outcome::Merge(_)))),
+    );
+    if merged {
+        ui.horizontal_wrapped(|ui| {
+            ui.label("The whole model is ready.");
+            if ui.button("Use it in Ask").on_hover_text(out.display().to_string()).clicked() {
+                cx.wishes.push(Wish::GoTo(Workspace::Ask));
+                cx.wishes.push(Wish::Show(Show::Model(out.clone())));
+            }
+        });
+        return;
+    }
+    let hover = format!("Writes a model that needs no adapter: {}", out.display());
+    let button = ui.add_enabled(!busy, egui::Button::new("Make a whole model"));
+    if button.on_hover_text(hover).clicked() {
+        let job = MergeJob {
+            adapter: folder.join(RESULT_FOLDER),
+            model: config.model.clone(),
+            out: out.clone(),
+            dtype: None,
+        };
+        cx.start(title(&out), Request::Merge(job));
+    }
 }
 
-/// As a shell reads it as one word.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-_.@:\\".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        text.to_owned()
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
-    }
+/// What the job that writes `out` is called.
+fn title(out: &Path) -> String {
+    format!("Making the model {}", plots::name(out))
 }
 
 fn before_after(train: &mut Train, ui: &mut Ui, cx: &mut Cx<'_>, folder: &Path) -> Option<Action> {
@@ -181,19 +192,6 @@ fn before_after(train: &mut Train, ui: &mut Ui, cx: &mut Cx<'_>, folder: &Path) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::presets::Preset;
-
-    #[test]
-    fn the_command_is_one_that_the_shell_takes() {
-        let mut config = TrainConfig::draft("t", "model = \"demo\"").unwrap();
-        let line = merge(Path::new("/my runs/it's"), &config).unwrap();
-        assert_eq!(
-            line,
-            r"plumbline adapters merge '/my runs/it'\''s/result' --model demo --out '/my runs/it'\''s-merged'"
-        );
-        Preset::Prompt.apply(&mut config);
-        assert_eq!(merge(Path::new("/r"), &config), None);
-    }
 
     #[test]
     fn a_result_is_copied_once() {

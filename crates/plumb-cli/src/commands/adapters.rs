@@ -1,19 +1,18 @@
 //! `adapters merge`, `inspect` and `convert`.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use plumb_store::hub::{Hub, ModelRef};
+use plumb_engine::merge::base;
+use plumb_engine::{EngineError, MergeJob};
 use plumb_train::host::FileDtype;
 use plumb_train::peft::{
-    AdapterFolder, AdapterFormat, Inspection, Layout, MergeError, MergeOptions, MergeReport, convert_adapter,
-    inspect as look, merge_checkpoint, read_adapter_folder,
+    AdapterFolder, AdapterFormat, Inspection, MergeError, MergeReport, convert_adapter, inspect as look,
+    read_adapter_folder,
 };
-use plumb_vlm::ModelConfig;
 use serde_json::{Value, json};
 
 use crate::follow::print_json;
@@ -30,36 +29,12 @@ pub(crate) fn run(args: &AdaptersArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The folder of a base model, and what its `config.json` says about tensors and modules.
-fn base(model: &str) -> anyhow::Result<(PathBuf, Layout)> {
-    let folder = if model == plumb_engine::demo::NAME {
-        plumb_engine::Pack::find()?.model()?
-    } else {
-        Hub::from_env()?.locate(&ModelRef::parse(model)?)?
-    };
-    let path = folder.join("config.json");
-    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let config =
-        ModelConfig::from_json(&text).with_context(|| format!("the model in {}", folder.display()))?;
-    Ok((folder, plumb_train::method::layout(&config)))
-}
-
 fn merge(args: &Merge) -> anyhow::Result<ExitCode> {
-    let source = read_adapter_folder(&args.adapter)?;
-    plumb_train::peft::can_merge(&source.adapter.config)?;
-    let (folder, layout) = base(&args.model)?;
-    let origin = json!({
-        "adapter": {
-            "folder": args.adapter,
-            "format": source.format,
-            "sha256": source.sha256,
-            "run": source.run,
-        },
-        "base": args.model,
-    });
-    let options = MergeOptions {
+    let job = MergeJob {
+        adapter: args.adapter.clone(),
+        model: args.model.clone(),
+        out: args.out.clone(),
         dtype: args.dtype.map(Into::into),
-        origin: origin.as_object().cloned().unwrap_or_default(),
     };
     let stop = Arc::new(AtomicBool::new(false));
     let asked = stop.clone();
@@ -71,10 +46,10 @@ fn merge(args: &Merge) -> anyhow::Result<ExitCode> {
         bar.set_position(done);
         !stop.load(Ordering::Relaxed)
     };
-    let merged = merge_checkpoint(&folder, &layout, &source.adapter, &args.out, &options, &mut progress);
+    let merged = plumb_engine::merge::merge(&job, &mut progress);
     bar.finish_and_clear();
     let report = match merged {
-        Err(MergeError::Stopped) => {
+        Err(EngineError::Cancelled) => {
             eprintln!("{}", MergeError::Stopped);
             return Ok(ExitCode::from(crate::INTERRUPTED));
         }

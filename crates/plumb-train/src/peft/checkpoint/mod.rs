@@ -18,7 +18,7 @@ mod weights;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::{Adapter, AdapterConfig, ModuleInfo, RUN_FILE};
@@ -79,7 +79,7 @@ pub struct MergeOptions {
 }
 
 /// One weight file of the merged checkpoint.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergedShard {
     pub file: String,
     pub bytes: u64,
@@ -89,7 +89,7 @@ pub struct MergedShard {
 }
 
 /// What was merged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MergeReport {
     pub out: PathBuf,
     pub method: String,
