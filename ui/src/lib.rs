@@ -1,7 +1,8 @@
 //! Plumbline's window: evaluation, scenes, training and questions, drawn with egui.
 //!
-//! The window knows the engine's requests and events ([`link::Link`]) and nothing beneath them. Nothing here waits: files are
-//! read by the engine, and what has arrived is drawn.
+//! The window knows the engine's requests and events ([`link::Link`]), with the plain types that they carry (a benchmark's
+//! samples, a scene, a recipe), and nothing beneath them. Nothing here waits: files are read by the engine, and what has
+//! arrived is drawn.
 
 pub mod app;
 pub mod ask;
