@@ -24,8 +24,10 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
 }
 
 fn picture(state: &mut SceneView, ui: &mut Ui, seen: &SceneSeen) {
+    // Half of the pane is for questions.
+    let height = (ui.available_height() * 0.25).clamp(80.0, 220.0);
     let SceneView { picture, chosen, .. } = state;
-    if let Some(object) = picture.ui(ui, seen, &chosen.objects, chosen.hovered, 220.0) {
+    if let Some(object) = picture.ui(ui, seen, &chosen.objects, chosen.hovered, height) {
         let more = ui.input(|i| i.modifiers.command || i.modifiers.shift);
         chosen.pick(object, more);
         state.view.focus_soon();
@@ -108,7 +110,8 @@ fn chosen(state: &mut SceneView, ui: &mut Ui, seen: &SceneSeen) {
     }
 }
 
-fn spread(value: f64, sigma: f64) -> String {
+/// A length with its interval of two standard deviations.
+pub(super) fn spread(value: f64, sigma: f64) -> String {
     if sigma > 0.0 {
         format!("{} ± {}", length(value, sigma), length(2.0 * sigma, sigma))
     } else {

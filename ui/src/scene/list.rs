@@ -16,20 +16,20 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
     let name = if demo { "Demo scenes".to_owned() } else { folder.display().to_string() };
     ui.add(egui::Label::new(name).truncate());
     if !demo && ui.small_button("Show the demo scenes").clicked() {
-        state.folder = None;
-        state.go_to(0);
+        state.show_folder(None);
     }
     let scenes = cx.look(&Look::Scenes { folder });
     let mut go = None;
     widgets::section(ui, "Scenes");
     let height = ui.available_height() * 0.35;
-    ScrollArea::vertical().id_salt("scenes").max_height(height).auto_shrink([false, true]).show(ui, |ui| {
-        widgets::loaded(ui, &scenes, |ui, seen| {
-            let Seen::Scenes { scenes } = seen else { return };
-            if scenes.is_empty() {
-                widgets::dim(ui, "The folder has no scene");
-            }
-            for listed in scenes {
+    widgets::loaded(ui, &scenes, |ui, seen| {
+        let Seen::Scenes { scenes } = seen else { return };
+        if scenes.is_empty() {
+            widgets::dim(ui, "The folder has no scene");
+        }
+        let area = ScrollArea::vertical().id_salt("scenes").max_height(height).auto_shrink([false, true]);
+        area.show_rows(ui, ui.spacing().interact_size.y, scenes.len(), |ui, rows| {
+            for listed in scenes.get(rows).unwrap_or_default() {
                 let mut text = format!("{} · {} objects", listed.name, listed.objects);
                 if state.is_edited(listed.index) {
                     text.push_str(" · edited");

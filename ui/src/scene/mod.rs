@@ -162,6 +162,13 @@ impl SceneView {
         }
     }
 
+    /// Shows the first scene of a folder; of the demo pack if none.
+    fn show_folder(&mut self, folder: Option<PathBuf>) {
+        self.folder = folder;
+        self.index = 0;
+        self.leave();
+    }
+
     /// Another scene is shown from now on.
     fn leave(&mut self) {
         self.chosen = Chosen::default();
@@ -219,9 +226,7 @@ impl SceneView {
     /// Shows what another place asked for.
     pub fn show(&mut self, show: &Show, _cx: &mut Cx<'_>) {
         if let Show::Scenes(folder) = show {
-            self.folder = Some(folder.clone());
-            self.index = 0;
-            self.leave();
+            self.show_folder(Some(folder.clone()));
         }
     }
 

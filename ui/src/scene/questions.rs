@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use egui::{Align, Button, ComboBox, Rect, RichText, ScrollArea, Ui, UiBuilder, pos2, vec2};
-use plumb_qa::{Kind, QaPair};
+use plumb_qa::{FactName, Kind, QaPair};
 
 use super::asked::{Asked, Judged};
+use super::details::spread;
 use super::{SceneView, Verdict};
 use crate::command::Command;
 use crate::cx::{Cx, Wish};
@@ -84,21 +85,24 @@ fn header(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>, count: usize) {
         if accepted + rejected > 0 {
             title.push_str(&format!(" · {accepted} accepted · {rejected} rejected"));
         }
-        widgets::section(ui, &title);
-    });
-    if count == 0 {
-        return;
-    }
-    ui.horizontal_wrapped(|ui| {
-        let accept = ui.add_enabled(accepted > 0, Button::new("Export accepted").small());
-        let hover = "Writes those that were accepted as a data set beside the runs";
-        if accept.on_hover_text(hover).on_disabled_hover_text("No question was accepted yet").clicked() {
-            state.export(true, cx);
+        widgets::dim(ui, title);
+        if count == 0 {
+            return;
         }
-        let all = ui.add_enabled(rejected < count, Button::new("Export all but rejected").small());
-        if all.clicked() {
-            state.export(false, cx);
-        }
+        ui.menu_button("Export", |ui| {
+            let accept = ui.add_enabled(accepted > 0, Button::new(format!("The {accepted} accepted")));
+            if accept.on_disabled_hover_text("No question was accepted yet").clicked() {
+                state.export(true, cx);
+                ui.close();
+            }
+            let kept = count.saturating_sub(rejected);
+            if ui.add_enabled(kept > 0, Button::new(format!("All {kept} but the rejected"))).clicked() {
+                state.export(false, cx);
+                ui.close();
+            }
+        })
+        .response
+        .on_hover_text("Writes questions as a data set beside the runs");
     });
 }
 
@@ -116,7 +120,7 @@ fn filters(state: &mut SceneView, ui: &mut Ui) {
     let Asked { kinds, filter, .. } = &mut state.asked;
     ui.horizontal_wrapped(|ui| {
         let shown = filter.kind.map_or_else(|| "Every kind".to_owned(), title);
-        let kind = ComboBox::from_id_salt("kind of question").width(120.0).selected_text(shown);
+        let kind = ComboBox::from_id_salt("kind of question").width(92.0).truncate().selected_text(shown);
         let kind = kind.show_ui(ui, |ui| {
             ui.selectable_value(&mut filter.kind, None, "Every kind");
             for (kind, count) in kinds {
@@ -124,7 +128,7 @@ fn filters(state: &mut SceneView, ui: &mut Ui) {
             }
         });
         kind.response.accessible_name("Kind of question");
-        let judged = ComboBox::from_id_salt("judged").width(80.0).selected_text(filter.judged.title());
+        let judged = ComboBox::from_id_salt("judged").width(64.0).selected_text(filter.judged.title());
         let judged = judged.show_ui(ui, |ui| {
             for judged in Judged::ALL {
                 ui.selectable_value(&mut filter.judged, judged, judged.title());
@@ -133,9 +137,10 @@ fn filters(state: &mut SceneView, ui: &mut Ui) {
         judged.response.accessible_name("Judged");
         let only = ui.add_enabled(
             some_chosen || filter.of_chosen,
-            egui::Checkbox::new(&mut filter.of_chosen, "About what is chosen"),
+            egui::Checkbox::new(&mut filter.of_chosen, "Of the chosen"),
         );
-        only.on_disabled_hover_text("Choose an object first");
+        only.on_hover_text("Only questions about all objects that are chosen")
+            .on_disabled_hover_text("Choose an object first");
     });
 }
 
@@ -201,10 +206,10 @@ fn rows(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
     }
 }
 
-/// One line; whether it was clicked.
+/// One line, or all of the words of the open one; whether it was clicked.
 fn line(ui: &mut Ui, pair: &QaPair, verdict: Option<Verdict>, open: bool) -> bool {
     let p = palette(ui);
-    ui.horizontal(|ui| {
+    ui.horizontal_top(|ui| {
         let (mark, colour) = match verdict {
             Some(Verdict::Accepted) => ("✔", p.right),
             Some(Verdict::Rejected) => ("✖", p.wrong),
@@ -215,31 +220,26 @@ fn line(ui: &mut Ui, pair: &QaPair, verdict: Option<Verdict>, open: bool) -> boo
         if verdict == Some(Verdict::Rejected) {
             text = text.strikethrough().color(p.dim);
         }
-        let button =
-            Button::selectable(open, text).truncate().frame(open).min_size(vec2(ui.available_width(), 0.0));
-        ui.add(button).on_hover_text(&pair.question_text).clicked()
+        let button = Button::selectable(open, text).frame(open).min_size(vec2(ui.available_width(), 0.0));
+        if open {
+            ui.add(button.wrap()).clicked()
+        } else {
+            ui.add(button.truncate()).on_hover_text(&pair.question_text).clicked()
+        }
     })
     .inner
 }
 
-/// The whole of the open question: words, answer, steps, facts. A verdict that was clicked.
+/// The answer of the open question, its steps and facts. A verdict that was clicked.
 fn proof(ui: &mut Ui, pair: &QaPair, verdict: Option<Verdict>, cx: &mut Cx<'_>) -> Option<Option<Verdict>> {
     let mut clicked = None;
     ui.indent("proof", |ui| {
-        ui.label(&pair.question_text);
         ui.label(RichText::new(&pair.answer_text).strong());
         for step in &pair.steps {
             widgets::dim(ui, step.as_str());
         }
-        for fact in &pair.proof.facts {
-            let name = serde_json::to_value(fact.name).ok();
-            let name = name.as_ref().and_then(|v| v.as_str()).unwrap_or("fact").replace('_', " ");
-            let value = if fact.sigma > 0.0 {
-                format!("{name} {:.2} ± {:.2}", fact.value, 2.0 * fact.sigma)
-            } else {
-                format!("{name} {:.2}", fact.value)
-            };
-            widgets::dim(ui, value);
+        if !pair.proof.facts.is_empty() {
+            widgets::dim(ui, facts(pair));
         }
         ui.horizontal(|ui| {
             for (own, name, key) in [(Verdict::Accepted, "Accept", "Y"), (Verdict::Rejected, "Reject", "X")] {
@@ -257,4 +257,39 @@ fn proof(ui: &mut Ui, pair: &QaPair, verdict: Option<Verdict>, cx: &mut Cx<'_>) 
         });
     });
     clicked
+}
+
+/// The quantities that decide, each with its unit: `width 44 cm · width 51 cm · difference 7 cm`.
+fn facts(pair: &QaPair) -> String {
+    let mut before = Of::Length;
+    let said = pair.proof.facts.iter().map(|fact| {
+        let of = match fact.name {
+            FactName::Volume => Of::Plain(" m³"),
+            FactName::Bearing => Of::Plain("°"),
+            FactName::Count | FactName::Ratio => Of::Plain(""),
+            FactName::PixelX | FactName::PixelY => Of::Plain(" px"),
+            // Of what it is the difference of.
+            FactName::Difference => before,
+            _ => Of::Length,
+        };
+        before = of;
+        let name = serde_json::to_value(fact.name).ok();
+        let name = name.as_ref().and_then(|v| v.as_str()).unwrap_or("fact").replace('_', " ");
+        match of {
+            Of::Length => format!("{name} {}", spread(fact.value, fact.sigma)),
+            Of::Plain(unit) if fact.sigma > 0.0 => {
+                format!("{name} {:.2} ± {:.2}{unit}", fact.value, 2.0 * fact.sigma)
+            }
+            Of::Plain(unit) if fact.value.fract() == 0.0 => format!("{name} {:.0}{unit}", fact.value),
+            Of::Plain(unit) => format!("{name} {:.2}{unit}", fact.value),
+        }
+    });
+    said.collect::<Vec<_>>().join(" · ")
+}
+
+/// What a number counts.
+#[derive(Clone, Copy)]
+enum Of {
+    Length,
+    Plain(&'static str),
 }

@@ -11,6 +11,8 @@ use crate::library::Loaded;
 pub(super) struct Last {
     scene: Option<(String, Loaded)>,
     questions: Option<(String, Loaded)>,
+    /// What was asked for to show the scene.
+    look: Option<Look>,
     /// Whether scene and questions are those of before the last change.
     stale: [bool; 2],
 }
@@ -19,7 +21,8 @@ impl SceneView {
     /// The scene that is shown. After a change, the one of before stays until the new one is there; a change that cannot be made is
     /// taken back.
     pub(super) fn shown_scene(&mut self, cx: &mut Cx<'_>) -> Loaded {
-        let (place, loaded) = (self.place(), cx.look(&self.look()));
+        let (place, look) = (self.place(), self.look());
+        let loaded = cx.look(&look);
         match &loaded {
             Loaded::Ready(seen) => {
                 if let (Seen::Scene(seen), Some(history)) = (seen.as_ref(), self.histories.get(&place))
@@ -36,13 +39,22 @@ impl SceneView {
                     self.chosen.keep(|id| seen.scene.objects.iter().any(|object| object.id == id));
                 }
                 self.last.stale[0] = false;
+                if self.last.look.as_ref() != Some(&look) {
+                    // Every change makes a cloud of its own: only the one that is shown is kept, and the one that was stored.
+                    if let Some(old @ Look::EditedScene { .. }) = self.last.look.replace(look) {
+                        cx.library.forget(&old);
+                    }
+                }
                 self.last.scene = Some((place, loaded.clone()));
             }
             Loaded::Failed(sentence) => {
-                if let Some(history) = self.histories.get_mut(&place).filter(|h| !h.done.is_empty()) {
+                // Without a scene that was shown before it, it is not the last change that is at fault.
+                let last = self.last_of(&place);
+                let history = self.histories.get_mut(&place).filter(|history| !history.done.is_empty());
+                if let (Some(last), Some(history)) = (last, history) {
                     history.drop_last();
                     cx.fail(format!("The change was not made: {sentence}"));
-                    return self.last_of(&place).unwrap_or(Loaded::Waiting);
+                    return last;
                 }
             }
             Loaded::Waiting => {
@@ -56,8 +68,7 @@ impl SceneView {
     }
 
     fn last_of(&self, place: &str) -> Option<Loaded> {
-        let of_place = |last: &Option<(String, Loaded)>| last.clone().filter(|(of, _)| of == place);
-        of_place(&self.last.scene).map(|(_, loaded)| loaded)
+        self.last.scene.as_ref().filter(|(of, _)| of == place).map(|(_, loaded)| loaded.clone())
     }
 
     /// The scene that was shown last, where it is the one of now.
