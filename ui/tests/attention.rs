@@ -105,18 +105,18 @@ fn an_answer_shows_where_it_was_read() {
     // Each step by the keyboard shows another map, and the mean comes back at the end of the row.
     let mut seen = vec![mean.clone()];
     for _ in 0..3 {
-        harness.key_press(egui::Key::CloseBracket);
+        harness.key_press(egui::Key::J);
         harness.run_ok();
         seen.push(said(&harness));
     }
     assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
-    harness.key_press(egui::Key::CloseBracket);
+    harness.key_press(egui::Key::J);
     harness.run_ok();
     assert_eq!(said(&harness), mean, "three layers and the mean");
-    harness.key_press(egui::Key::Comma);
+    harness.key_press(egui::Key::I);
     harness.run_ok();
     assert_ne!(said(&harness), mean, "the last head");
-    harness.key_press(egui::Key::Period);
+    harness.key_press(egui::Key::U);
     harness.run_ok();
     assert_eq!(said(&harness), mean);
     // Tokens of the answer are clicked.
@@ -132,7 +132,7 @@ fn an_answer_shows_where_it_was_read() {
         harness.run_ok();
         assert_eq!(said(&harness), mean, "{frames}");
     }
-    harness.key_press(egui::Key::H);
+    harness.key_press(egui::Key::A);
     harness.run_ok();
     assert!(harness.query_by_label_contains("Of this token's attention").is_none());
 }
@@ -157,6 +157,33 @@ fn a_question_asked_without_it_is_asked_again_with_it() {
     harness.get_by_label("No picture").click_accesskit();
     harness.run_ok();
     assert!(harness.query_by_label_contains("Of this token's attention").is_none());
+}
+
+#[test]
+fn a_step_that_is_added_is_seen_and_written_next() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(Mode::Dark, runs.path(), None, false, false);
+    until(&mut harness, "the picture", |h| h.query_by_label_contains("Picture rendered room").is_some());
+    for step in 2..=3 {
+        harness.get_by_label("Add a step").click_accesskit();
+        harness.run_ok();
+        let field = harness.get_by_label(&format!("Question {step}"));
+        let (rect, button) = (field.rect(), harness.get_by_label("Add a step").rect());
+        assert!(
+            rect.height() > 30.0 && rect.bottom() <= button.top(),
+            "step {step}: {rect:?} above {button:?}"
+        );
+        assert!(field.is_focused(), "step {step}");
+        field.type_text("Is {1} many?");
+        harness.run_ok();
+    }
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Enter);
+    harness.step();
+    until(&mut harness, "three answers", |h| h.query_all_by_label("How it was answered").count() == 3);
+    assert!(harness.query_by_label_contains("Step 3 of 3").is_some());
+    assert!(
+        harness.query_by_label_contains("{1}").is_none_or(|node| node.accesskit_node().role() != Role::Label)
+    );
 }
 
 #[test]

@@ -117,6 +117,9 @@ pub struct Ask {
     /// Questions are one field, or several with their options.
     with_options: bool,
     heat: heat::Heat,
+    /// The newest step is to be written next.
+    #[serde(skip)]
+    step_added: bool,
     #[serde(skip)]
     view: view::View,
     #[serde(skip)]
@@ -138,6 +141,7 @@ impl Default for Ask {
             whole: true,
             with_options: false,
             heat: heat::Heat::default(),
+            step_added: false,
             view: view::View::default(),
             shown: picture::Shown::default(),
             chat: chat::Chat::default(),
