@@ -167,7 +167,8 @@ fn a_step_that_is_added_is_seen_and_written_next() {
     for step in 2..=3 {
         harness.get_by_label("Add a step").click_accesskit();
         harness.run_ok();
-        let field = harness.get_by_label(&format!("Question {step}"));
+        let name = format!("Question {step}");
+        let field = harness.get_by_label(&name);
         let (rect, button) = (field.rect(), harness.get_by_label("Add a step").rect());
         assert!(
             rect.height() > 30.0 && rect.bottom() <= button.top(),

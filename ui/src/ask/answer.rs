@@ -16,7 +16,13 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
     let frame = Frame::new().inner_margin(Margin { top: theme().space.s as i8, ..Margin::ZERO });
     // Many steps do not push the answers out of the pane.
     let most = (ui.available_height() * 0.45).max(80.0);
-    egui::Panel::bottom("ask question").frame(frame).show(ui, |ui| entry(ask, ui, cx, most));
+    let shown = egui::Panel::bottom("ask question").frame(frame).show(ui, |ui| entry(ask, ui, cx, most));
+    // A panel is as high as what was in it in the frame before: with more or less in it, it is right in the next one.
+    let height = shown.response.rect.height();
+    if (ask.entry_height - height).abs() > 0.5 {
+        ask.entry_height = height;
+        ui.ctx().request_repaint();
+    }
     if ask.chat.turns.is_empty() && !ask.chat.is_busy() && ask.chat.failed.is_none() {
         let how = "Click an object in the picture or drag a box around it, then ask about it below.";
         return widgets::empty(ui, "Nothing was asked yet", how);
@@ -60,7 +66,7 @@ fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>, most: f32) {
     let several = ask.steps.len() > 1;
     let marks = ask.marks.len();
     let added = std::mem::take(&mut ask.step_added).then(|| ask.steps.len().saturating_sub(1));
-    ScrollArea::vertical().id_salt("steps").max_height(most).show(ui, |ui| {
+    ScrollArea::vertical().id_salt("steps").max_height(most).min_scrolled_height(most).show(ui, |ui| {
         let mut gone = None;
         for (i, step) in ask.steps.iter_mut().enumerate() {
             if several {
@@ -92,6 +98,7 @@ fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>, most: f32) {
             }
         }
         if let Some(i) = gone {
+            ui.ctx().request_repaint();
             ask.steps.remove(i);
         }
     });
@@ -110,6 +117,7 @@ fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>, most: f32) {
         if more.on_hover_text(hover).clicked() {
             ask.steps.push(Step::default());
             ask.step_added = true;
+            ui.ctx().request_repaint();
         }
         ui.checkbox(&mut ask.with_options, "Options")
             .on_hover_text("Choose among options instead of writing words");

@@ -120,6 +120,9 @@ pub struct Ask {
     /// The newest step is to be written next.
     #[serde(skip)]
     step_added: bool,
+    /// Of the fields for the next questions, in the frame before.
+    #[serde(skip)]
+    entry_height: f32,
     #[serde(skip)]
     view: view::View,
     #[serde(skip)]
@@ -142,6 +145,7 @@ impl Default for Ask {
             with_options: false,
             heat: heat::Heat::default(),
             step_added: false,
+            entry_height: 0.0,
             view: view::View::default(),
             shown: picture::Shown::default(),
             chat: chat::Chat::default(),
