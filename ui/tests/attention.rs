@@ -1,5 +1,5 @@
-//! Where an answer was read, as a person sees it: the demo model, which reads a picture as one frame, and a random model of the
-//! reference's fixtures, which cuts it into tiles.
+//! Where an answer was read, as a person sees it: the demo model, which reads a picture as one frame, and the same made to cut it
+//! into tiles.
 
 #![expect(clippy::unwrap_used, reason = "a journey that cannot go on fails the test")]
 
@@ -17,20 +17,20 @@ use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
 use serde_json::json;
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
-}
-
-/// A model that cuts pictures into tiles, with the tokenizer that it shares.
+/// The demo model, made to cut pictures into tiles of its own size.
 fn tiled(folder: &Path) -> String {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
     let model = folder.join("model");
-    copy(&fixtures.join("tokenizer"), &model);
-    copy(&fixtures.join("idefics3_3x2"), &model);
+    std::fs::create_dir_all(&model).unwrap();
+    for entry in std::fs::read_dir(plumb_engine::Pack::find().unwrap().model().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+    }
+    let settings = model.join("preprocessor_config.json");
+    let mut value: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&settings).unwrap()).unwrap();
+    value["do_image_splitting"] = json!(true);
+    value["size"] = json!({ "longest_edge": 512 });
+    std::fs::write(&settings, value.to_string()).unwrap();
     model.display().to_string()
 }
 
@@ -104,7 +104,7 @@ fn an_answer_shows_where_it_was_read() {
     assert!(mean.contains("Picture") && mean.contains("First token"), "{mean}");
     // Each step by the keyboard shows another map, and the mean comes back at the end of the row.
     let mut seen = vec![mean.clone()];
-    for _ in 0..3 {
+    for _ in 0..2 {
         harness.key_press(egui::Key::J);
         harness.run_ok();
         seen.push(said(&harness));
@@ -112,7 +112,7 @@ fn an_answer_shows_where_it_was_read() {
     assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
     harness.key_press(egui::Key::J);
     harness.run_ok();
-    assert_eq!(said(&harness), mean, "three layers and the mean");
+    assert_eq!(said(&harness), mean, "two layers and the mean");
     harness.key_press(egui::Key::I);
     harness.run_ok();
     assert_ne!(said(&harness), mean, "the last head");
