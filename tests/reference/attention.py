@@ -25,7 +25,7 @@ FOLDER = FIXTURES / "attention"
 WANTED = ["smolvlm_1x2", "idefics3_3x2", "smolvlm_1x4", "smolvlm_two_images", "smolvlm_tiny_upscaled", "idefics3_2x1"]
 CACHE_TOLERANCE = 1e-5
 MAX_ROUNDING = 4e-6  # f32 against f64: sums in another order stand about as far apart
-MIN_DIFFERENCE = 1e-3  # between any two heads of a layer and any two layers, for one query
+MIN_DIFFERENCE = 0.05  # somewhere between any two maps (layer and head) of one query
 
 
 @torch.no_grad()

@@ -1,5 +1,5 @@
-//! Where an answer was read, as a person sees it: the demo model, which reads a picture as one frame, and a random model of the
-//! reference's fixtures, which cuts it into tiles.
+//! Where an answer was read, as a person sees it: the demo model, which reads a picture as one frame, and the same made to cut it
+//! into tiles.
 
 #![expect(clippy::unwrap_used, reason = "a journey that cannot go on fails the test")]
 
@@ -17,20 +17,20 @@ use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
 use serde_json::json;
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
-    }
-}
-
-/// A model that cuts pictures into tiles, with the tokenizer that it shares.
+/// The demo model, made to cut pictures into tiles of its own size.
 fn tiled(folder: &Path) -> String {
-    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures");
     let model = folder.join("model");
-    copy(&fixtures.join("tokenizer"), &model);
-    copy(&fixtures.join("idefics3_3x2"), &model);
+    std::fs::create_dir_all(&model).unwrap();
+    for entry in std::fs::read_dir(plumb_engine::Pack::find().unwrap().model().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, model.join(path.file_name().unwrap())).unwrap();
+    }
+    let settings = model.join("preprocessor_config.json");
+    let mut value: serde_json::Value =
+        serde_json::from_str(&std::fs::read_to_string(&settings).unwrap()).unwrap();
+    value["do_image_splitting"] = json!(true);
+    value["size"] = json!({ "longest_edge": 512 });
+    std::fs::write(&settings, value.to_string()).unwrap();
     model.display().to_string()
 }
 
@@ -104,19 +104,19 @@ fn an_answer_shows_where_it_was_read() {
     assert!(mean.contains("Picture") && mean.contains("First token"), "{mean}");
     // Each step by the keyboard shows another map, and the mean comes back at the end of the row.
     let mut seen = vec![mean.clone()];
-    for _ in 0..3 {
-        harness.key_press(egui::Key::CloseBracket);
+    for _ in 0..2 {
+        harness.key_press(egui::Key::J);
         harness.run_ok();
         seen.push(said(&harness));
     }
     assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
-    harness.key_press(egui::Key::CloseBracket);
+    harness.key_press(egui::Key::J);
     harness.run_ok();
-    assert_eq!(said(&harness), mean, "three layers and the mean");
-    harness.key_press(egui::Key::Comma);
+    assert_eq!(said(&harness), mean, "two layers and the mean");
+    harness.key_press(egui::Key::I);
     harness.run_ok();
     assert_ne!(said(&harness), mean, "the last head");
-    harness.key_press(egui::Key::Period);
+    harness.key_press(egui::Key::U);
     harness.run_ok();
     assert_eq!(said(&harness), mean);
     // Tokens of the answer are clicked.
@@ -132,7 +132,7 @@ fn an_answer_shows_where_it_was_read() {
         harness.run_ok();
         assert_eq!(said(&harness), mean, "{frames}");
     }
-    harness.key_press(egui::Key::H);
+    harness.key_press(egui::Key::A);
     harness.run_ok();
     assert!(harness.query_by_label_contains("Of this token's attention").is_none());
 }
@@ -157,6 +157,31 @@ fn a_question_asked_without_it_is_asked_again_with_it() {
     harness.get_by_label("No picture").click_accesskit();
     harness.run_ok();
     assert!(harness.query_by_label_contains("Of this token's attention").is_none());
+}
+
+#[test]
+fn a_step_that_is_added_is_seen_and_written_next() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(Mode::Dark, runs.path(), None, false, false);
+    until(&mut harness, "the picture", |h| h.query_by_label_contains("Picture rendered room").is_some());
+    for step in 2..=3 {
+        harness.get_by_label("Add a step").click_accesskit();
+        harness.run_ok();
+        let name = format!("Question {step}");
+        let field = harness.get_by_label(&name);
+        let (rect, button) = (field.rect(), harness.get_by_label("Add a step").rect());
+        assert!(
+            rect.height() > 30.0 && rect.bottom() <= button.top(),
+            "step {step}: {rect:?} above {button:?}"
+        );
+        assert!(field.is_focused(), "step {step}");
+        field.type_text("Is {1} many?");
+        harness.run_ok();
+    }
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Enter);
+    harness.step();
+    until(&mut harness, "three answers", |h| h.query_all_by_label("How it was answered").count() == 3);
+    assert!(harness.query_by_label_contains("Step 3 of 3").is_some());
 }
 
 #[test]

@@ -14,7 +14,15 @@ const MOST: usize = 12;
 /// Draws the pane.
 pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
     let frame = Frame::new().inner_margin(Margin { top: theme().space.s as i8, ..Margin::ZERO });
-    egui::Panel::bottom("ask question").frame(frame).show(ui, |ui| entry(ask, ui, cx));
+    // Many steps do not push the answers out of the pane.
+    let most = (ui.available_height() * 0.45).max(80.0);
+    let shown = egui::Panel::bottom("ask question").frame(frame).show(ui, |ui| entry(ask, ui, cx, most));
+    // A panel is as high as what was in it in the frame before: with more or less in it, it is right in the next one.
+    let height = shown.response.rect.height();
+    if (ask.entry_height - height).abs() > 0.5 {
+        ask.entry_height = height;
+        ui.ctx().request_repaint();
+    }
     if ask.chat.turns.is_empty() && !ask.chat.is_busy() && ask.chat.failed.is_none() {
         let how = "Click an object in the picture or drag a box around it, then ask about it below.";
         return widgets::empty(ui, "Nothing was asked yet", how);
@@ -51,15 +59,14 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
     }
 }
 
-/// The next questions.
-fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
+/// The next questions, their fields not higher than `most`.
+fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>, most: f32) {
     suggestions(ask, ui);
     super::picture::chips(ask, ui);
     let several = ask.steps.len() > 1;
     let marks = ask.marks.len();
-    // Many steps do not push the answers out of the pane.
-    let most = (ui.max_rect().height() * 0.4).max(80.0);
-    ScrollArea::vertical().id_salt("steps").max_height(most).show(ui, |ui| {
+    let added = std::mem::take(&mut ask.step_added).then(|| ask.steps.len().saturating_sub(1));
+    ScrollArea::vertical().id_salt("steps").max_height(most).min_scrolled_height(most).show(ui, |ui| {
         let mut gone = None;
         for (i, step) in ask.steps.iter_mut().enumerate() {
             if several {
@@ -74,7 +81,11 @@ fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
             let hint = if i == 0 { "Ask about the picture" } else { "{1} stands for the answer to step 1" };
             let edit = TextEdit::multiline(&mut step.question).hint_text(hint).desired_rows(2);
             let name = if several { format!("Question {}", i + 1) } else { "Question".to_owned() };
-            ui.add(edit.desired_width(f32::INFINITY)).accessible_name(name);
+            let field = ui.add(edit.desired_width(f32::INFINITY)).accessible_name(name);
+            if added == Some(i) {
+                field.request_focus();
+                field.scroll_to_me(None);
+            }
             if ask.with_options {
                 let edit = TextEdit::singleline(&mut step.options).hint_text("chair | table | lamp");
                 let name = if several { format!("Options {}", i + 1) } else { "Options".to_owned() };
@@ -87,6 +98,7 @@ fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
             }
         }
         if let Some(i) = gone {
+            ui.ctx().request_repaint();
             ask.steps.remove(i);
         }
     });
@@ -104,6 +116,8 @@ fn entry(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
         let more = ui.add_enabled(ask.steps.len() < MOST, egui::Button::new("Add a step"));
         if more.on_hover_text(hover).clicked() {
             ask.steps.push(Step::default());
+            ask.step_added = true;
+            ui.ctx().request_repaint();
         }
         ui.checkbox(&mut ask.with_options, "Options")
             .on_hover_text("Choose among options instead of writing words");

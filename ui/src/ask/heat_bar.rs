@@ -13,7 +13,7 @@ use crate::widgets;
 /// The switch of the picture's bar.
 pub(super) fn switch(heat: &mut Heat, ui: &mut Ui) {
     let hover =
-        "Show where in the picture an answer was read (H). Answers keep it from when it is switched on";
+        "Show where in the picture an answer was read (A). Answers keep it from when it is switched on";
     ui.toggle_value(&mut heat.on, "Attention").on_hover_text(hover);
 }
 
@@ -47,15 +47,15 @@ fn choices(heat: &mut Heat, ui: &mut Ui, attention: &AskAttention) {
     let each = if width < WIDE { width } else { width / 3.0 };
     ui.spacing_mut().slider_width = (each - 124.0).clamp(24.0, 120.0);
     let sliders = |ui: &mut Ui| {
-        let hover = "Layers are worked through from the first to the last ( [ and ] )";
+        let hover = "Layers are worked through from the first to the last (J and K)";
         one_or_mean(ui, "Layer", hover, &mut heat.layer, attention.layers);
-        let hover = "Each layer reads with several heads at once ( , and . )";
+        let hover = "Each layer reads with several heads at once (U and I)";
         one_or_mean(ui, "Head", hover, &mut heat.head, attention.heads);
         if attention.rows > 1 {
             let slider = Slider::new(&mut heat.row, 0..=attention.rows - 1)
                 .custom_formatter(|row, _| short(&token(attention, row as usize)))
                 .custom_parser(|text| Some(text.trim().parse::<f64>().ok()? - 1.0));
-            let hover = "The token of the answer whose making is shown (P and N); one in the answer can be clicked as well";
+            let hover = "The token of the answer whose making is shown (N and P); one in the answer can be clicked as well";
             named(ui, "Token", hover, slider);
         }
     };

@@ -117,6 +117,12 @@ pub struct Ask {
     /// Questions are one field, or several with their options.
     with_options: bool,
     heat: heat::Heat,
+    /// The newest step is to be written next.
+    #[serde(skip)]
+    step_added: bool,
+    /// Of the fields for the next questions, in the frame before.
+    #[serde(skip)]
+    entry_height: f32,
     #[serde(skip)]
     view: view::View,
     #[serde(skip)]
@@ -138,6 +144,8 @@ impl Default for Ask {
             whole: true,
             with_options: false,
             heat: heat::Heat::default(),
+            step_added: false,
+            entry_height: 0.0,
             view: view::View::default(),
             shown: picture::Shown::default(),
             chat: chat::Chat::default(),
