@@ -2,19 +2,22 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, TryRecvError};
 
-use plumb_engine::look::{Look, Seen};
+use plumb_engine::look::{Look, Seen, Unfinished, UnfinishedKind};
+use plumb_engine::{Event, EventKind, Outcome};
 
 use crate::command::{self, Command};
 use crate::cx::{Cx, Show, Wish};
+use crate::dialog::{Dialog, Filter, Question};
 use crate::frame;
 use crate::jobs::Jobs;
 use crate::library::Library;
 use crate::link::Link;
+use crate::models::Models;
 use crate::pane::{Pane, Workspace};
 use crate::session::Session;
 use crate::theme::{self, Mode};
+use crate::unfinished::Offers;
 
 /// The key of the saved session.
 const SAVED: &str = "session";
@@ -46,7 +49,9 @@ pub struct App {
     /// What was given on the command line, until the first frame.
     given: Vec<PathBuf>,
     /// An open file dialog.
-    chosen: Option<Receiver<Option<PathBuf>>>,
+    chosen: Option<Dialog>,
+    pub(crate) models: Models,
+    pub(crate) offers: Offers,
 }
 
 impl App {
@@ -71,12 +76,14 @@ impl App {
             messages: VecDeque::new(),
             palette: None,
             cheat_sheet: false,
-            runs: dirs::data_dir().unwrap_or_default().join("plumbline").join("runs"),
+            runs: plumb_engine::runs::default_folder().unwrap_or_else(|| PathBuf::from("runs")),
             graphics: None,
             wishes: Vec::new(),
             installed: None,
             given: Vec::new(),
             chosen: None,
+            models: Models::default(),
+            offers: Offers::default(),
         }
     }
 
@@ -143,18 +150,15 @@ impl App {
         for file in dropped {
             self.open(file.path());
         }
-        match self.chosen.as_ref().map(Receiver::try_recv) {
-            Some(Err(TryRecvError::Empty)) => {
-                ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+        if let Some(answer) = self.chosen.as_ref().and_then(Dialog::poll) {
+            self.chosen = None;
+            if let Some(path) = answer {
+                self.open(&path);
             }
-            Some(answer) => {
-                self.chosen = None;
-                if let Ok(Some(path)) = answer {
-                    self.open(&path);
-                }
-            }
-            None => {}
         }
+        let mut offers = std::mem::take(&mut self.offers);
+        self.each(now, |session, cx| offers.look(&mut session.left, cx));
+        self.offers = offers;
         if let Some(command) = command::pressed(ui.ctx(), self.session.workspace) {
             self.wishes.push(Wish::Command(command));
         }
@@ -177,6 +181,13 @@ impl App {
         for event in self.link.events() {
             let Some(event) = self.library.take(event) else { continue };
             self.jobs.hear(&event, now);
+            self.remember_stop(&event);
+            let mut models = std::mem::take(&mut self.models);
+            let come = self.each(now, |_, cx| models.hear(&event, cx));
+            self.models = models;
+            if let Some((place, model)) = come {
+                self.choose_model(place, &model, now);
+            }
             self.each(now, |session, cx| {
                 session.evaluate.hear(&event, cx);
                 session.scene.hear(&event, cx);
@@ -186,8 +197,36 @@ impl App {
         }
     }
 
+    /// A run that the person has stopped is one to be left: only what was cut short is offered again.
+    fn remember_stop(&mut self, event: &Event) {
+        let stopped = match &event.kind {
+            EventKind::Cancelled => true,
+            EventKind::Finished { outcome: Outcome::Train { finished: Some(finished), .. } } => {
+                !finished.complete
+            }
+            _ => false,
+        };
+        if let Some(run) = self.jobs.get(event.job).and_then(|job| job.run.clone()).filter(|_| stopped) {
+            self.session.left.insert(run);
+        }
+    }
+
+    /// Puts a model into the picker of `place`.
+    pub(crate) fn choose_model(&mut self, place: Workspace, model: &str, now: f64) {
+        let show = Show::Model(PathBuf::from(model));
+        // Scene has no model: what it shows is asked about in Ask.
+        let place = if place == Workspace::Scene { Workspace::Ask } else { place };
+        self.each(now, |session, cx| match place {
+            Workspace::Evaluate => session.evaluate.show(&show, cx),
+            Workspace::Train => session.train.show(&show, cx),
+            Workspace::Ask | Workspace::Scene => session.ask.show(&show, cx),
+        });
+        let said = format!("{} is here and chosen in {}", crate::models::title(model), place.title());
+        self.wishes.push(Wish::Said(said));
+    }
+
     /// Calls `f` with the session and what a pane is given.
-    fn each<R>(&mut self, now: f64, f: impl FnOnce(&mut Session, &mut Cx<'_>) -> R) -> R {
+    pub(crate) fn each<R>(&mut self, now: f64, f: impl FnOnce(&mut Session, &mut Cx<'_>) -> R) -> R {
         let Self { link, library, jobs, session, runs, graphics, wishes, .. } = self;
         let reduced_motion = session.reduced_motion;
         let mut cx = Cx {
@@ -236,6 +275,8 @@ impl App {
                     Wish::Command(command) => self.command(command, ctx, now),
                     Wish::GoTo(workspace) => self.session.workspace = workspace,
                     Wish::Show(show) => self.show(&show, now),
+                    Wish::Models => self.command(Command::Models, ctx, now),
+                    Wish::Resume(run) => self.resume(&run, now),
                     Wish::Error { sentence, details } => {
                         tracing::warn!("{details}");
                         self.say(sentence, Some(details), now);
@@ -252,7 +293,20 @@ impl App {
         }
     }
 
-    fn say(&mut self, text: String, details: Option<String>, now: f64) {
+    fn resume(&mut self, run: &Unfinished, now: f64) {
+        self.offers.began(&run.folder);
+        self.session.left.remove(&run.folder);
+        self.session.workspace = match run.kind {
+            UnfinishedKind::Evaluation => Workspace::Evaluate,
+            UnfinishedKind::Training => Workspace::Train,
+        };
+        self.each(now, |session, cx| match run.kind {
+            UnfinishedKind::Evaluation => session.evaluate.take_up(run, cx),
+            UnfinishedKind::Training => session.train.take_up(run, cx),
+        });
+    }
+
+    pub(crate) fn say(&mut self, text: String, details: Option<String>, now: f64) {
         // What went wrong stays until it is closed or others push it out.
         let until = if details.is_some() { f64::INFINITY } else { now + MESSAGE_SECS };
         self.messages.push_back(Message { text, details, until });
@@ -279,8 +333,14 @@ impl App {
 
     fn command(&mut self, command: Command, ctx: &egui::Context, now: f64) {
         match command {
-            Command::Open => self.choose(),
+            Command::Open => self.choose(ctx),
             Command::OpenDemo => self.open_demo(now),
+            Command::Models => {
+                let place = self.session.workspace;
+                let mut models = std::mem::take(&mut self.models);
+                self.each(now, |_, cx| models.show(place, cx));
+                self.models = models;
+            }
             Command::GoTo(workspace) => self.session.workspace = workspace,
             Command::Palette => self.palette = self.palette.is_none().then(String::new),
             Command::CheatSheet => self.cheat_sheet = !self.cheat_sheet,
@@ -320,25 +380,29 @@ impl App {
         }
     }
 
-    fn choose(&mut self) {
-        // The dialog has a thread of its own: the window goes on drawing. What is chosen is opened as if it were dropped.
-        let (to_window, chosen) = std::sync::mpsc::channel();
-        let started = std::thread::Builder::new().name("plumb-dialog".into()).spawn(move || {
-            let file = rfd::FileDialog::new()
-                .set_title("Open a picture, benchmark or data set")
-                .add_filter(
-                    "All that can be opened",
-                    &["png", "jpg", "jpeg", "webp", "parquet", "jsonl", "json", "safetensors"],
-                )
-                .pick_file();
-            to_window.send(file).ok();
-        });
-        match started {
-            Ok(_) => self.chosen = Some(chosen),
-            Err(error) => self.wishes.push(Wish::Error {
-                sentence: "No dialog can be opened".to_owned(),
-                details: error.to_string(),
-            }),
+    /// What is chosen is opened as if it were dropped.
+    fn choose(&mut self, ctx: &egui::Context) {
+        const ALL: Filter = (
+            "All that can be opened",
+            &[
+                "png",
+                "jpg",
+                "jpeg",
+                "webp",
+                "bmp",
+                "tif",
+                "tiff",
+                "gif",
+                "parquet",
+                "jsonl",
+                "json",
+                "safetensors",
+                "ply",
+            ],
+        );
+        match Dialog::open(ctx, Question::file("Open a picture, benchmark or data set", &[ALL])) {
+            Ok(dialog) => self.chosen = Some(dialog),
+            Err(sentence) => self.wishes.push(Wish::Error { details: sentence.clone(), sentence }),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::pane::Workspace;
 pub enum Command {
     Open,
     OpenDemo,
+    Models,
     GoTo(Workspace),
     Palette,
     CheatSheet,
@@ -51,7 +52,7 @@ const COMMAND: Modifiers = Modifiers::COMMAND;
 const NONE: Modifiers = Modifiers::NONE;
 
 /// Every command.
-pub const COMMANDS: [Entry; 28] = [
+pub const COMMANDS: [Entry; 29] = [
     Entry {
         command: Command::Open,
         title: "Open file or folder…",
@@ -59,6 +60,7 @@ pub const COMMANDS: [Entry; 28] = [
         shortcut: key(COMMAND, Key::O),
     },
     Entry { command: Command::OpenDemo, title: "Open the demo pack", place: None, shortcut: None },
+    Entry { command: Command::Models, title: "Get a model…", place: None, shortcut: key(COMMAND, Key::M) },
     Entry {
         command: Command::GoTo(Workspace::Ask),
         title: "Go to Ask",

@@ -50,6 +50,9 @@ pub(crate) fn run_with(
             EventKind::Progress { stage, done, total, eta_secs } => {
                 bars.progress(&stage, done, total, eta_secs);
             }
+            EventKind::Download { done, total, eta_secs, .. } => {
+                bars.progress("downloading", done, total, eta_secs);
+            }
             EventKind::Text { text } if show.text => {
                 bars.clear();
                 let mut out = std::io::stdout();

@@ -1,4 +1,4 @@
-//! Jobs on files that need no device: rendering, lifting, generating, verifying, showing. They run beside the device's thread, so an evaluation does not
+//! Jobs on files that need no device: rendering, lifting, generating, verifying, fetching, showing. They run beside the device's thread, so an evaluation does not
 //! wait for a data set.
 
 use std::sync::Mutex;
@@ -8,14 +8,19 @@ use plumb_pipeline::Monitor;
 
 use crate::error::Result;
 use crate::job::Reporter;
-use crate::look;
 use crate::protocol::{EventKind, Outcome, Request};
+use crate::{fetch, look};
 
 /// Whether a request is one of these.
 pub(crate) const fn is_data(request: &Request) -> bool {
     matches!(
         request,
-        Request::Scenes(_) | Request::Lift(_) | Request::Synth(_) | Request::Verify(_) | Request::Look(_)
+        Request::Scenes(_)
+            | Request::Lift(_)
+            | Request::Synth(_)
+            | Request::Verify(_)
+            | Request::Fetch { .. }
+            | Request::Look(_)
     )
 }
 
@@ -33,6 +38,7 @@ pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outco
         Request::Verify(job) => {
             plumb_pipeline::verify(job, &monitor).map(|r| Outcome::Verify(Box::new(r))).map_err(Into::into)
         }
+        Request::Fetch { model } => fetch::run(model, reporter),
         Request::Look(what) => look::run(what, reporter).map(|seen| Outcome::Look(Box::new(seen))),
         Request::Ask { .. }
         | Request::Rerun { .. }

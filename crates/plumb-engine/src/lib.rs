@@ -11,6 +11,7 @@ pub mod demo;
 pub mod device;
 pub mod error;
 pub mod eval;
+mod fetch;
 pub mod fingerprint;
 pub mod job;
 pub mod look;
@@ -29,8 +30,9 @@ pub use device::{Adapter, DeviceChoice};
 pub use error::{EngineError, Result};
 pub use eval::RunManifest;
 pub use fingerprint::Fingerprint;
-pub use job::Engine;
+pub use job::{Engine, Settings};
 pub use look::{Look, Seen};
+pub use plumb_store::hub::HubConfig;
 pub use protocol::{
     AskOutcome, BenchOutcome, BenchStep, BenchTrainOutcome, Event, EventKind, ImageMode, JobId, ModelRequest,
     Outcome, Request, RerunImage, RerunOutcome, Scoring,

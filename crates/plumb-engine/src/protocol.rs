@@ -145,6 +145,9 @@ pub enum Request {
     Synth(SynthJob),
     /// Recompute every answer of a data set.
     Verify(VerifyJob),
+    /// Bring a model of the hub, `organisation/name[@revision]`, into the cache. It can wait: what is there of a file stays, and
+    /// the rest is fetched when it goes on.
+    Fetch { model: String },
     /// Show what files hold.
     Look(Look),
 }
@@ -185,6 +188,8 @@ pub enum EventKind {
     Note { text: String },
     /// `done` of `total` units of `stage`; the rest is expected to take `eta_secs`.
     Progress { stage: String, done: u64, total: u64, eta_secs: Option<f64> },
+    /// A model is being fetched: `done` of `total` bytes of all its files are here.
+    Download { file: String, done: u64, total: u64, bytes_per_second: f64, eta_secs: Option<f64> },
     /// The next piece of a generated answer.
     Text { text: String },
     /// One sample of a benchmark is done.
@@ -250,6 +255,11 @@ pub enum Outcome {
     Lift(LiftReport),
     Synth(Box<SynthReport>),
     Verify(Box<VerifyReport>),
+    /// The model is in `folder`, every file checked.
+    Fetch {
+        model: String,
+        folder: PathBuf,
+    },
     Look(Box<Seen>),
 }
 
