@@ -1,7 +1,7 @@
 //! The window: state, events in, wishes out. What it looks like is in `frame`.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use plumb_engine::look::{Look, Seen, Unfinished, UnfinishedKind};
 use plumb_engine::{Event, EventKind, Outcome};
@@ -12,10 +12,12 @@ use crate::dialog::{Dialog, Filter, Question};
 use crate::frame;
 use crate::jobs::Jobs;
 use crate::library::Library;
+use crate::lift::Lifts;
 use crate::link::Link;
 use crate::models::Models;
 use crate::pane::{Pane, Workspace};
 use crate::session::Session;
+use crate::task::Task;
 use crate::theme::{self, Mode};
 use crate::unfinished::Offers;
 
@@ -50,7 +52,10 @@ pub struct App {
     given: Vec<PathBuf>,
     /// An open file dialog.
     chosen: Option<Dialog>,
+    /// What was dropped or chosen and is being looked at.
+    opening: Vec<Task<Vec<Result<Show, String>>>>,
     pub(crate) models: Models,
+    pub(crate) lifts: Lifts,
     pub(crate) offers: Offers,
 }
 
@@ -82,7 +87,9 @@ impl App {
             installed: None,
             given: Vec::new(),
             chosen: None,
+            opening: Vec::new(),
             models: Models::default(),
+            lifts: Lifts::default(),
             offers: Offers::default(),
         }
     }
@@ -129,7 +136,7 @@ impl App {
     /// Whether something is being read or done.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.library.is_waiting() || self.jobs.live() > 0
+        self.library.is_waiting() || self.jobs.live() > 0 || !self.opening.is_empty()
     }
 
     /// The session, for tests and saving.
@@ -143,18 +150,14 @@ impl App {
         let now = ui.input(|input| input.time);
         self.look_and_feel(ui.ctx());
         self.hear(now);
-        for path in std::mem::take(&mut self.given) {
-            self.open(&path);
-        }
+        let given = std::mem::take(&mut self.given);
+        self.open(ui.ctx(), given);
         let dropped = ui.input(|input| input.raw.dropped_files.clone());
-        for file in dropped {
-            self.open(file.path());
-        }
+        self.open(ui.ctx(), dropped.iter().map(|file| file.path().to_owned()).collect());
+        self.opened();
         if let Some(answer) = self.chosen.as_ref().and_then(Dialog::poll) {
             self.chosen = None;
-            if let Some(path) = answer {
-                self.open(&path);
-            }
+            self.open(ui.ctx(), answer.into_iter().collect());
         }
         let mut offers = std::mem::take(&mut self.offers);
         self.each(now, |session, cx| offers.look(&mut session.left, cx));
@@ -182,9 +185,12 @@ impl App {
             let Some(event) = self.library.take(event) else { continue };
             self.jobs.hear(&event, now);
             self.remember_stop(&event);
-            let mut models = std::mem::take(&mut self.models);
-            let come = self.each(now, |_, cx| models.hear(&event, cx));
-            self.models = models;
+            let (mut models, mut lifts) = (std::mem::take(&mut self.models), std::mem::take(&mut self.lifts));
+            let come = self.each(now, |_, cx| {
+                lifts.hear(&event, cx);
+                models.hear(&event, cx)
+            });
+            (self.models, self.lifts) = (models, lifts);
             if let Some((place, model)) = come {
                 self.choose_model(place, &model, now);
             }
@@ -257,14 +263,29 @@ impl App {
         self.wishes.push(wish);
     }
 
-    fn open(&mut self, path: &Path) {
-        match crate::open::kind(path) {
-            Ok(show) => {
-                self.session.opened(path);
-                self.wishes.push(Wish::Show(show));
-            }
+    /// Opens files that were given together. What they are is looked up beside the window: a disk can be slow.
+    pub(crate) fn open(&mut self, ctx: &egui::Context, paths: Vec<PathBuf>) {
+        if paths.is_empty() {
+            return;
+        }
+        paths.iter().for_each(|path| self.session.opened(path));
+        match Task::start(ctx, "plumb-open", move || crate::open::kinds(&paths)) {
+            Ok(task) => self.opening.push(task),
             Err(sentence) => self.wishes.push(Wish::Error { details: sentence.clone(), sentence }),
         }
+    }
+
+    /// Shows what has been looked up.
+    fn opened(&mut self) {
+        let wishes = &mut self.wishes;
+        self.opening.retain(|task| {
+            let Some(done) = task.poll() else { return true };
+            wishes.extend(done.unwrap_or_else(|error| vec![Err(error)]).into_iter().map(|kind| match kind {
+                Ok(show) => Wish::Show(show),
+                Err(sentence) => Wish::Error { details: sentence.clone(), sentence },
+            }));
+            false
+        });
     }
 
     fn grant(&mut self, ctx: &egui::Context, now: f64) {
@@ -316,13 +337,32 @@ impl App {
     }
 
     fn show(&mut self, show: &Show, now: f64) {
+        if let Show::Lift(source) = show {
+            return self.lifts.ask(source.clone());
+        }
         self.session.workspace = match show {
             Show::Run(_) | Show::Bench(_) => Workspace::Evaluate,
             Show::Scenes(_) => Workspace::Scene,
             Show::Training(_) | Show::Data(_) => Workspace::Train,
             Show::Picture(_) => Workspace::Ask,
+            Show::Lift(_) => Workspace::Scene,
+            // Scene has no model, and Train makes adapters.
+            Show::Model(_) if self.session.workspace == Workspace::Scene => Workspace::Ask,
+            Show::Adapter(_) if matches!(self.session.workspace, Workspace::Scene | Workspace::Train) => {
+                Workspace::Ask
+            }
             Show::Model(_) | Show::Adapter(_) => self.session.workspace,
         };
+        let place = self.session.workspace.title();
+        match show {
+            Show::Model(path) => {
+                self.wishes.push(Wish::Said(format!("{} is the model in {place} now", path.display())))
+            }
+            Show::Adapter(path) => {
+                self.wishes.push(Wish::Said(format!("{} is the adapter in {place} now", path.display())));
+            }
+            _ => {}
+        }
         self.each(now, |session, cx| match session.workspace {
             Workspace::Ask => session.ask.show(show, cx),
             Workspace::Scene => session.scene.show(show, cx),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use plumb_engine::look::{Look, Seen, Unfinished};
-use plumb_engine::{Adapter, JobId, Request};
+use plumb_engine::{Adapter, JobId, LiftSource, Request};
 
 use crate::command::Command;
 use crate::jobs::Jobs;
@@ -26,6 +26,8 @@ pub enum Show {
     Data(PathBuf),
     /// A picture, in Ask.
     Picture(PathBuf),
+    /// Colour and depth that can be lifted to a scene.
+    Lift(LiftSource),
     /// A model or adapter folder, where one is chosen.
     Model(PathBuf),
     Adapter(PathBuf),

@@ -37,6 +37,7 @@ pub(crate) fn window(app: &mut App, ui: &mut Ui, now: f64) {
     messages(app, ui.ctx());
     job_log(app, ui.ctx(), now);
     models::window(app, ui.ctx(), now);
+    crate::lift::window(app, ui.ctx(), now);
 }
 
 fn top_bar(app: &mut App, ui: &mut Ui) {
@@ -87,10 +88,8 @@ fn menu(app: &mut App, ui: &mut Ui) {
             let name =
                 path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
             if ui.button(name).on_hover_text(path.display().to_string()).clicked() {
-                match crate::open::kind(&path) {
-                    Ok(show) => app.wish(Wish::Show(show)),
-                    Err(sentence) => app.wish(Wish::Error { details: sentence.clone(), sentence }),
-                }
+                let ctx = ui.ctx().clone();
+                app.open(&ctx, vec![path.clone()]);
                 ui.close();
             }
         }

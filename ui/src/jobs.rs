@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use plumb_engine::{Event, EventKind, JobId, Outcome, Request};
+use plumb_train::run::TrainEvent;
 
 use crate::link::Link;
 use crate::units;
@@ -151,6 +152,15 @@ impl Jobs {
                 }
                 (job.done, job.total, job.eta_secs) = (*done, *total, *eta_secs);
                 job.bytes_per_second = None;
+            }
+            EventKind::Train(TrainEvent::Step { metrics, total, eta_seconds }) => {
+                "training".clone_into(&mut job.stage);
+                (job.done, job.total) = (metrics.step, *total);
+                job.eta_secs = Some(*eta_seconds).filter(|eta| eta.is_finite());
+            }
+            EventKind::Train(TrainEvent::Evaluating { step, done, total }) => {
+                job.stage = format!("evaluating step {step}");
+                (job.done, job.total, job.eta_secs) = (*done, *total, None);
             }
             EventKind::Download { file, done, total, bytes_per_second, eta_secs } => {
                 if job.stage != *file {

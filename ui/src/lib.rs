@@ -13,6 +13,7 @@ mod fields;
 mod frame;
 pub mod jobs;
 pub mod library;
+mod lift;
 pub mod link;
 mod models;
 #[cfg(not(target_family = "wasm"))]

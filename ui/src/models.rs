@@ -8,7 +8,7 @@ use plumb_engine::look::{Look, ModelListed, ModelPlanSeen, ModelsSeen, Seen};
 use plumb_engine::{Event, EventKind, JobId, Outcome, Request};
 
 use crate::app::App;
-use crate::cx::{Cx, Show, Wish};
+use crate::cx::{Cx, Wish};
 use crate::dialog::{Dialog, Question};
 use crate::jobs::{self, Status};
 use crate::library::Loaded;
@@ -118,7 +118,8 @@ pub(crate) fn window(app: &mut App, ctx: &Context, now: f64) {
     if let Some(answer) = app.models.dialog.as_ref().and_then(Dialog::poll) {
         app.models.dialog = None;
         if let Some(folder) = answer {
-            use_folder(app, &folder);
+            app.models.open = false;
+            app.open(ctx, vec![folder]);
         }
     }
     if !app.models.open {
@@ -178,23 +179,6 @@ pub(crate) fn choose_folder(app: &mut App, ctx: &Context) {
     match Dialog::open(ctx, Question::folder("Choose the folder of a model")) {
         Ok(dialog) => app.models.dialog = Some(dialog),
         Err(sentence) => app.wish(Wish::Error { details: sentence.clone(), sentence }),
-    }
-}
-
-fn use_folder(app: &mut App, folder: &std::path::Path) {
-    match crate::open::kind(folder) {
-        Ok(show @ (Show::Model(_) | Show::Adapter(_))) => {
-            app.models.open = false;
-            app.wish(Wish::Show(show));
-        }
-        _ => {
-            let sentence = format!(
-                "{} is no folder of a model: it has no config.json. A model's folder holds config.json, tokenizer.json and \
-                 model.safetensors",
-                folder.display()
-            );
-            app.wish(Wish::Error { details: sentence.clone(), sentence });
-        }
     }
 }
 

@@ -16,8 +16,25 @@ use plumb_ui::pane::Workspace;
 use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
 
+#[path = "window/drop.rs"]
+mod drop;
+#[path = "window/models.rs"]
+mod models;
+#[path = "window/resume.rs"]
+mod resume;
+
 fn window(mode: Mode, workspace: Workspace, runs: &Path, graphics: bool) -> Harness<'static, App> {
     let link = InProcess::start(egui::Context::default()).unwrap();
+    window_on(link, mode, workspace, runs, graphics)
+}
+
+fn window_on(
+    link: InProcess,
+    mode: Mode,
+    workspace: Workspace,
+    runs: &Path,
+    graphics: bool,
+) -> Harness<'static, App> {
     let session = Session { mode, workspace, reduced_motion: true, ..Session::default() };
     let runs = runs.to_owned();
     let builder = Harness::builder().with_size([1200.0, 760.0]).with_max_steps(16);
@@ -126,8 +143,14 @@ fn bad_files_are_sentences_and_no_crash() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
         path
+    };
+    // The folder of a file in it.
+    let folder_with = |name: &str, bytes: &[u8]| {
+        put(name, bytes);
+        folder.path().join(name.split('/').next().unwrap())
     };
     let bad = [
         put("empty.parquet", b""),
@@ -146,9 +169,19 @@ fn bad_files_are_sentences_and_no_crash() {
         put("film.mp4", b"x"),
         put("cloud.ply", b"ply\nformat ascii 1.0\n"),
         put("unknown.xyz", b"x"),
+        put("depth.npy", b"\x93NUMPY"),
+        put("cut.webp", b"RIFF\0\0\0\0WEBP"),
+        put("cut.gif", b"GIF89a\xff\xff\xff\xff"),
+        folder_with("run-broken/run.json", b"{"),
+        folder_with("training-broken/metrics.jsonl", b""),
+        folder_with("scenes-broken/scenes/0.json", b"{"),
+        folder_with("adapter-broken/adapter_config.json", b"{"),
+        folder_with("model-broken/config.json", b"[1]"),
+        folder_with("lifted-broken/scene.json", b"\xff"),
         folder.path().join("not-there.png"),
         folder.path().to_owned(),
     ];
+    assert!(bad.len() >= 20);
     let runs = tempfile::tempdir().unwrap();
     for path in bad {
         let mut harness = window(Mode::Dark, Workspace::Evaluate, runs.path(), false);

@@ -136,7 +136,7 @@ impl Bars {
         }
     }
 
-    fn progress(&mut self, stage: &str, done: u64, total: u64, eta_secs: Option<f64>) {
+    pub(crate) fn progress(&mut self, stage: &str, done: u64, total: u64, eta_secs: Option<f64>) {
         if self.stage != stage {
             stage.clone_into(&mut self.stage);
             let template = "{msg:<18} {bar:24} {pos}/{len} {prefix}";

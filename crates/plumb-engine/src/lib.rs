@@ -32,6 +32,8 @@ pub use eval::RunManifest;
 pub use fingerprint::Fingerprint;
 pub use job::{Engine, Settings};
 pub use look::{Look, Seen};
+pub use plumb_pipeline::LiftJob;
+pub use plumb_pipeline::lift::{LiftSource, NoiseKind, ObjectSource};
 pub use plumb_store::hub::HubConfig;
 pub use protocol::{
     AskOutcome, BenchOutcome, BenchStep, BenchTrainOutcome, Event, EventKind, ImageMode, JobId, ModelRequest,

@@ -99,7 +99,8 @@ pub(crate) async fn run(
                     reporter.note(format!("{} has no checkpoint yet: the run begins anew", out.display()));
                 }
             }
-            let stepped = matches!(event, TrainEvent::Step { .. });
+            // Between batches of an evaluation too: it is made again when the run goes on.
+            let stepped = matches!(event, TrainEvent::Step { .. } | TrainEvent::Evaluating { .. });
             reporter.send(EventKind::Train(event));
             if reporter.is_paused() {
                 if stepped {
