@@ -60,7 +60,7 @@ pub const COMMANDS: [Entry; 29] = [
         shortcut: key(COMMAND, Key::O),
     },
     Entry { command: Command::OpenDemo, title: "Open the demo pack", place: None, shortcut: None },
-    Entry { command: Command::Models, title: "Get a model…", place: None, shortcut: key(COMMAND, Key::M) },
+    Entry { command: Command::Models, title: "Get a model…", place: None, shortcut: None },
     Entry {
         command: Command::GoTo(Workspace::Ask),
         title: "Go to Ask",

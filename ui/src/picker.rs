@@ -148,11 +148,7 @@ fn about_demo(ui: &mut Ui, cx: &mut Cx<'_>) {
 /// The name as the engine takes it: a folder by its whole path, so that a run finds it again from wherever it goes on.
 pub(crate) fn resolved(name: &str) -> String {
     let name = name.trim();
-    if name.is_empty()
-        || name == demo::NAME
-        || (is_hub_id(name) && !Path::new(name).is_dir())
-        || name.starts_with('~')
-    {
+    if name.is_empty() || name == demo::NAME || is_hub_id(name) || name.starts_with('~') {
         return name.to_owned();
     }
     std::path::absolute(name).map_or_else(|_| name.to_owned(), |path| path.display().to_string())
@@ -163,11 +159,7 @@ pub(crate) fn check_model(name: &str, problems: &mut Problems) {
     let name = name.trim();
     if name.is_empty() {
         problems.add("model", "Choose a model: demo, a name like organisation/name, or a folder");
-    } else if name != demo::NAME
-        && !is_hub_id(name)
-        && !name.contains(['/', '\\'])
-        && !Path::new(name).is_dir()
-    {
+    } else if name != demo::NAME && !is_hub_id(name) && !name.contains(['/', '\\']) {
         problems.add(
             "model",
             "A model is demo, a folder, or named organisation/name, with @revision if one is meant",

@@ -15,8 +15,10 @@ use plumb_ui::theme::Mode;
 use super::{Dropped, settle, until, window};
 
 fn drop_on(harness: &mut Harness<'_, App>, paths: &[PathBuf]) {
-    let files = paths.iter().map(|path| Arc::new(Dropped(path.clone())) as Arc<dyn egui::DroppedFile>);
-    harness.input_mut().dropped_files = files.collect();
+    harness.input_mut().dropped_files = Vec::new();
+    for path in paths {
+        harness.input_mut().dropped_files.push(Arc::new(Dropped(path.clone())));
+    }
     harness.step();
     settle(harness);
 }
