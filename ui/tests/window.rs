@@ -72,17 +72,43 @@ fn every_workspace_in_both_modes() {
             let runs = tempfile::tempdir().unwrap();
             let mut harness = window(mode, workspace, runs.path(), true);
             settle(&mut harness);
-            // Where the demo pack lies is another place on every machine.
-            let places: Vec<_> = harness
-                .query_all_by_role(Role::TextInput)
-                .filter(|node| node.accesskit_node().value().is_some_and(|value| value.contains("assets")))
-                .map(|node| node.rect().expand(4.0))
-                .collect();
-            places.into_iter().for_each(|rect| harness.mask(rect));
-            let name = format!("{}-{name}", workspace.title().to_lowercase());
-            let options = egui_kittest::SnapshotOptions::new().threshold(2.0).max_failed_pixels(600);
-            results.add(harness.try_snapshot_options(name, &options));
+            results.add(picture(&mut harness, &format!("{}-{name}", workspace.title().to_lowercase())));
         }
+    }
+}
+
+/// Compares the window with a committed picture, but for what names places: they are others on every machine.
+fn picture(harness: &mut Harness<'_, App>, name: &str) -> egui_kittest::SnapshotResult {
+    let fields = harness
+        .query_all_by_role(Role::TextInput)
+        .filter(|node| node.accesskit_node().value().is_some_and(|value| value.contains("assets")));
+    let places: Vec<_> = fields
+        .chain(harness.query_all_by_label_contains("Models are kept in"))
+        .map(|node| node.rect().expand(4.0))
+        .collect();
+    places.into_iter().for_each(|rect| harness.mask(rect));
+    let options = egui_kittest::SnapshotOptions::new().threshold(2.0).max_failed_pixels(600);
+    harness.try_snapshot_options(name, &options)
+}
+
+#[test]
+fn models_and_an_offered_run_in_both_modes() {
+    if plumb_engine::device::adapters().is_empty() {
+        eprintln!("skipped: there is no graphics device, not even in software, to draw the pictures");
+        return;
+    }
+    let mut results = egui_kittest::SnapshotResults::new();
+    for (mode, name) in [(Mode::Dark, "dark"), (Mode::Light, "light")] {
+        let (cache, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        resume::cut_short(&runs.path().join("rooms"), 8, 3);
+        let settings = plumb_engine::Settings { hub: Some(plumb_engine::HubConfig::new(cache.path())) };
+        let link = InProcess::start_with(egui::Context::default(), settings).unwrap();
+        let mut harness = window_on(link, mode, Workspace::Evaluate, runs.path(), true);
+        settle(&mut harness);
+        results.add(picture(&mut harness, &format!("offer-{name}")));
+        harness.get_by_label("Get SmolVLM (0.5 to 4.5 GB, Apache-2.0)").click_accesskit();
+        settle(&mut harness);
+        results.add(picture(&mut harness, &format!("models-{name}")));
     }
 }
 

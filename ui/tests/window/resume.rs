@@ -67,6 +67,19 @@ fn run(request: Request) -> Outcome {
     panic!("the engine ended");
 }
 
+/// An evaluation of `rows` rows of which only the first `kept` are there.
+pub(super) fn cut_short(folder: &Path, rows: usize, kept: usize) {
+    let Request::Eval { model, bench, out, preset, scoring, image, max_tokens, .. } = evaluation(folder)
+    else {
+        unreachable!()
+    };
+    run(Request::Eval { model, bench, out, preset, scoring, image, limit: Some(rows), max_tokens });
+    let path = folder.join("records.jsonl");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first: String = text.split_inclusive('\n').take(kept).collect();
+    std::fs::write(path, first).unwrap();
+}
+
 /// Not a test but the program that is killed: the test beneath starts this very binary with a variable set.
 #[test]
 #[ignore = "started by other tests"]
