@@ -183,6 +183,50 @@ fn twenty_and_twenty_steps_are_forty_bit_for_bit() {
 }
 
 /// The bits of every weight of the base: all parts of all linear layers, the norms and the embedding.
+#[test]
+fn an_evaluation_that_is_broken_off_is_made_when_the_run_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut whole = config(folder.path(), "whole", "kind = \"lora\"\nrank = 4", "");
+    (whole.evaluate.every, whole.evaluate.held_out, whole.batch.samples) = (4, 0.5, 1);
+    let mut straight = trainer(&whole, &Device::flex(), false);
+    run(&mut straight, u64::MAX);
+    let evals = |out: &Path| -> Vec<(u64, String)> {
+        let log = std::fs::read_to_string(out.join("metrics.jsonl")).unwrap();
+        let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let evals = lines.filter(|line| line["kind"] == "eval");
+        evals.map(|line| (line["step"].as_u64().unwrap(), line["loss"].to_string())).collect()
+    };
+    let expected = evals(&whole.out);
+    assert_eq!(expected.iter().map(|(step, _)| *step).collect::<Vec<_>>(), [0, 4, 8, 12]);
+
+    let mut parts = whole.clone();
+    parts.out = folder.path().join("parts");
+    let mut heard = Vec::new();
+    let mut saves = 0;
+    let mut first = trainer(&parts, &Device::flex(), false);
+    // Saved and made again at step 4; stopped at step 8, after the first of its samples.
+    let finished = block_on(first.run(&mut |event| match event {
+        TrainEvent::Evaluating { step: 4, done: 2, .. } if saves < 2 => {
+            saves += 1;
+            Control::Save
+        }
+        TrainEvent::Evaluating { step, done, .. } => {
+            heard.push((step, done));
+            if step == 8 { Control::Stop } else { Control::Go }
+        }
+        _ => Control::Go,
+    }))
+    .unwrap();
+    assert_eq!((finished.step, finished.complete, saves), (8, false, 2));
+    assert_eq!(heard.last(), Some(&(8, 1)), "nothing more is asked once it was told to stop");
+    assert_eq!(evals(&parts.out), expected[..2]);
+    drop(first);
+    let mut second = trainer(&parts, &Device::flex(), true);
+    assert!(run(&mut second, u64::MAX).0.complete);
+    assert_eq!(evals(&parts.out), expected);
+    assert_eq!(weights(&mut second), weights(&mut straight));
+}
+
 fn frozen_bits(model: &mut SmolVlm) -> BTreeMap<String, Vec<u32>> {
     fn bits<const D: usize>(tensor: Tensor<D>) -> Vec<u32> {
         let data = block_on(tensor.into_data_async()).unwrap();

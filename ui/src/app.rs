@@ -1,26 +1,30 @@
 //! The window: state, events in, wishes out. What it looks like is in `frame`.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, TryRecvError};
+use std::path::PathBuf;
 
-use plumb_engine::look::{Look, Seen};
+use plumb_engine::{Event, EventKind, Outcome};
 
-use crate::command::{self, Command};
+use crate::command;
 use crate::cx::{Cx, Show, Wish};
+use crate::dialog::Dialog;
 use crate::frame;
 use crate::jobs::Jobs;
 use crate::library::Library;
+use crate::lift::Lifts;
 use crate::link::Link;
 use crate::meter::{Measure, Meter};
+use crate::models::Models;
 use crate::pane::{Pane, Workspace};
 use crate::session::Session;
-use crate::theme::{self, Mode};
+use crate::task::Task;
+use crate::theme;
+use crate::unfinished::Offers;
+
+mod wishes;
 
 /// The key of the saved session.
 const SAVED: &str = "session";
-/// How long a message that nobody closes stays, in seconds.
-const MESSAGE_SECS: f64 = 8.0;
 
 /// A message at the edge of the window.
 pub(crate) struct Message {
@@ -48,7 +52,12 @@ pub struct App {
     /// What was given on the command line, until the first frame.
     given: Vec<PathBuf>,
     /// An open file dialog.
-    chosen: Option<Receiver<Option<PathBuf>>>,
+    chosen: Option<Dialog>,
+    /// What was dropped or chosen and is being looked at.
+    opening: Vec<(Vec<PathBuf>, Task<Vec<Result<Show, String>>>)>,
+    pub(crate) models: Models,
+    pub(crate) lifts: Lifts,
+    pub(crate) offers: Offers,
 }
 
 impl App {
@@ -73,13 +82,17 @@ impl App {
             messages: VecDeque::new(),
             palette: None,
             cheat_sheet: false,
-            runs: dirs::data_dir().unwrap_or_default().join("plumbline").join("runs"),
+            runs: plumb_engine::runs::default_folder().unwrap_or_else(|| PathBuf::from("runs")),
             graphics: None,
             meter: Meter::default(),
             wishes: Vec::new(),
             installed: None,
             given: Vec::new(),
             chosen: None,
+            opening: Vec::new(),
+            models: Models::default(),
+            lifts: Lifts::default(),
+            offers: Offers::default(),
         }
     }
 
@@ -132,7 +145,7 @@ impl App {
     /// Whether something is being read or done.
     #[must_use]
     pub fn is_busy(&self) -> bool {
-        self.library.is_waiting() || self.jobs.live() > 0
+        self.library.is_waiting() || self.jobs.live() > 0 || !self.opening.is_empty()
     }
 
     /// The session, for tests and saving.
@@ -146,25 +159,18 @@ impl App {
         let now = ui.input(|input| input.time);
         self.look_and_feel(ui.ctx());
         self.hear(now);
-        for path in std::mem::take(&mut self.given) {
-            self.open(&path);
-        }
+        let given = std::mem::take(&mut self.given);
+        self.open(ui.ctx(), given);
         let dropped = ui.input(|input| input.raw.dropped_files.clone());
-        for file in dropped {
-            self.open(file.path());
+        self.open(ui.ctx(), dropped.iter().map(|file| file.path().to_owned()).collect());
+        self.opened();
+        if let Some(answer) = self.chosen.as_ref().and_then(Dialog::poll) {
+            self.chosen = None;
+            self.open(ui.ctx(), answer.into_iter().collect());
         }
-        match self.chosen.as_ref().map(Receiver::try_recv) {
-            Some(Err(TryRecvError::Empty)) => {
-                ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
-            }
-            Some(answer) => {
-                self.chosen = None;
-                if let Ok(Some(path)) = answer {
-                    self.open(&path);
-                }
-            }
-            None => {}
-        }
+        let mut offers = std::mem::take(&mut self.offers);
+        self.each(now, |session, cx| offers.look(&mut session.left, cx));
+        self.offers = offers;
         if let Some(command) = command::pressed(ui.ctx(), self.session.workspace) {
             self.wishes.push(Wish::Command(command));
         }
@@ -187,6 +193,16 @@ impl App {
         for event in self.link.events() {
             let Some(event) = self.library.take(event) else { continue };
             self.jobs.hear(&event, now);
+            self.remember_stop(&event);
+            let (mut models, mut lifts) = (std::mem::take(&mut self.models), std::mem::take(&mut self.lifts));
+            let come = self.each(now, |_, cx| {
+                lifts.hear(&event, cx);
+                models.hear(&event, cx)
+            });
+            (self.models, self.lifts) = (models, lifts);
+            if let Some((place, model)) = come {
+                self.choose_model(place, &model, now);
+            }
             self.each(now, |session, cx| {
                 session.evaluate.hear(&event, cx);
                 session.scene.hear(&event, cx);
@@ -196,8 +212,22 @@ impl App {
         }
     }
 
+    /// A run that the person has stopped is one to be left: only what was cut short is offered again.
+    fn remember_stop(&mut self, event: &Event) {
+        let stopped = match &event.kind {
+            EventKind::Cancelled => true,
+            EventKind::Finished { outcome: Outcome::Train { finished: Some(finished), .. } } => {
+                !finished.complete
+            }
+            _ => false,
+        };
+        if let Some(run) = self.jobs.get(event.job).and_then(|job| job.run.clone()).filter(|_| stopped) {
+            self.session.left.insert(run);
+        }
+    }
+
     /// Calls `f` with the session and what a pane is given.
-    fn each<R>(&mut self, now: f64, f: impl FnOnce(&mut Session, &mut Cx<'_>) -> R) -> R {
+    pub(crate) fn each<R>(&mut self, now: f64, f: impl FnOnce(&mut Session, &mut Cx<'_>) -> R) -> R {
         let Self { link, library, jobs, session, runs, graphics, wishes, .. } = self;
         let reduced_motion = session.reduced_motion;
         let mut cx = Cx {
@@ -228,94 +258,37 @@ impl App {
         self.wishes.push(wish);
     }
 
-    fn open(&mut self, path: &Path) {
-        match crate::open::kind(path) {
-            Ok(show) => {
-                self.session.opened(path);
-                self.wishes.push(Wish::Show(show));
-            }
+    /// Opens files that were given together. What they are is looked up beside the window: a disk can be slow.
+    pub(crate) fn open(&mut self, ctx: &egui::Context, paths: Vec<PathBuf>) {
+        if paths.is_empty() {
+            return;
+        }
+        let looked = paths.clone();
+        match Task::start(ctx, "plumb-open", move || crate::open::kinds(&looked)) {
+            Ok(task) => self.opening.push((paths, task)),
             Err(sentence) => self.wishes.push(Wish::Error { details: sentence.clone(), sentence }),
         }
     }
 
-    fn grant(&mut self, ctx: &egui::Context, now: f64) {
-        // A wish can make others.
-        for _ in 0..4 {
-            for wish in std::mem::take(&mut self.wishes) {
-                match wish {
-                    Wish::Command(command) => self.command(command, ctx, now),
-                    Wish::GoTo(workspace) => self.session.workspace = workspace,
-                    Wish::Show(show) => self.show(&show, now),
-                    Wish::Error { sentence, details } => {
-                        tracing::warn!("{details}");
-                        self.say(sentence, Some(details), now);
+    /// Shows what has been looked up.
+    fn opened(&mut self) {
+        let Self { opening, wishes, session, .. } = self;
+        opening.retain(|(paths, task)| {
+            let Some(done) = task.poll() else { return true };
+            let kinds = done.unwrap_or_else(|error| vec![Err(error)]);
+            let together = kinds.len() != paths.len();
+            for (at, kind) in kinds.into_iter().enumerate() {
+                wishes.push(match kind {
+                    Ok(show) => {
+                        // Colour and depth mean something together alone.
+                        paths.get(at).filter(|_| !together).into_iter().for_each(|path| session.opened(path));
+                        Wish::Show(show)
                     }
-                    Wish::Said(text) => self.say(text, None, now),
-                }
-                ctx.request_repaint();
+                    Err(sentence) => Wish::Error { details: sentence.clone(), sentence },
+                });
             }
-        }
-        self.messages.retain(|message| message.until > now);
-        let next = self.messages.iter().map(|message| message.until - now).fold(f64::INFINITY, f64::min);
-        if next.is_finite() {
-            ctx.request_repaint_after(std::time::Duration::from_secs_f64(next.max(0.1)));
-        }
-    }
-
-    fn say(&mut self, text: String, details: Option<String>, now: f64) {
-        // What went wrong stays until it is closed or others push it out.
-        let until = if details.is_some() { f64::INFINITY } else { now + MESSAGE_SECS };
-        self.messages.push_back(Message { text, details, until });
-        while self.messages.len() > 4 {
-            self.messages.pop_front();
-        }
-    }
-
-    fn show(&mut self, show: &Show, now: f64) {
-        self.session.workspace = match show {
-            Show::Run(_) | Show::Bench(_) => Workspace::Evaluate,
-            Show::Scenes(_) => Workspace::Scene,
-            Show::Training(_) | Show::Data(_) => Workspace::Train,
-            Show::Picture(_) => Workspace::Ask,
-            Show::Model(_) | Show::Adapter(_) => self.session.workspace,
-        };
-        self.each(now, |session, cx| match session.workspace {
-            Workspace::Ask => session.ask.show(show, cx),
-            Workspace::Scene => session.scene.show(show, cx),
-            Workspace::Evaluate => session.evaluate.show(show, cx),
-            Workspace::Train => session.train.show(show, cx),
+            false
         });
-    }
-
-    fn command(&mut self, command: Command, ctx: &egui::Context, now: f64) {
-        match command {
-            Command::Open => self.choose(),
-            Command::OpenDemo => self.open_demo(now),
-            Command::GoTo(workspace) => self.session.workspace = workspace,
-            Command::Palette => self.palette = self.palette.is_none().then(String::new),
-            Command::CheatSheet => self.cheat_sheet = !self.cheat_sheet,
-            Command::Mode => {
-                self.session.mode = match self.session.mode {
-                    Mode::Dark => Mode::Light,
-                    Mode::Light => Mode::System,
-                    Mode::System => Mode::Dark,
-                }
-            }
-            Command::ScaleUp => self.session.scale = (self.session.scale + 0.1).min(3.0),
-            Command::ScaleDown => self.session.scale = (self.session.scale - 0.1).max(0.5),
-            Command::ScaleReset => self.session.scale = 1.0,
-            Command::ResetLayout => {
-                self.session.layouts.remove(&self.session.workspace);
-            }
-            Command::ClearJobs => self.jobs.clear_ended(),
-            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
-            other => self.each(now, |session, cx| match session.workspace {
-                Workspace::Ask => session.ask.command(other, cx),
-                Workspace::Scene => session.scene.command(other, cx),
-                Workspace::Evaluate => session.evaluate.command(other, cx),
-                Workspace::Train => session.train.command(other, cx),
-            }),
-        }
     }
 
     /// Frame after frame while something is measured; then the figures, and the end.
@@ -331,40 +304,6 @@ impl App {
                 tracing::error!("{} cannot be written: {error}", out.display());
             }
             ctx.send_viewport_cmd(egui::ViewportCommand::Close);
-        }
-    }
-
-    fn open_demo(&mut self, now: f64) {
-        let look = Look::Demo;
-        let found = self.each(now, |_, cx| cx.look(&look));
-        if let Some(Seen::Demo { benchmark, scenes, .. }) = found.ready() {
-            let (benchmark, scenes) = (benchmark.clone(), scenes.clone());
-            let workspace = self.session.workspace;
-            self.show(&Show::Bench(benchmark), now);
-            self.show(&Show::Scenes(scenes), now);
-            self.session.workspace = workspace;
-        }
-    }
-
-    fn choose(&mut self) {
-        // The dialog has a thread of its own: the window goes on drawing. What is chosen is opened as if it were dropped.
-        let (to_window, chosen) = std::sync::mpsc::channel();
-        let started = std::thread::Builder::new().name("plumb-dialog".into()).spawn(move || {
-            let file = rfd::FileDialog::new()
-                .set_title("Open a picture, benchmark or data set")
-                .add_filter(
-                    "All that can be opened",
-                    &["png", "jpg", "jpeg", "webp", "parquet", "jsonl", "json", "safetensors"],
-                )
-                .pick_file();
-            to_window.send(file).ok();
-        });
-        match started {
-            Ok(_) => self.chosen = Some(chosen),
-            Err(error) => self.wishes.push(Wish::Error {
-                sentence: "No dialog can be opened".to_owned(),
-                details: error.to_string(),
-            }),
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::pane::Workspace;
 pub enum Command {
     Open,
     OpenDemo,
+    Models,
     GoTo(Workspace),
     Palette,
     CheatSheet,
@@ -79,6 +80,7 @@ pub const COMMANDS: &[Entry] = &[
         shortcut: key(COMMAND, Key::O),
     },
     Entry { command: Command::OpenDemo, title: "Open the demo pack", place: None, shortcut: None },
+    Entry { command: Command::Models, title: "Get a model…", place: None, shortcut: None },
     Entry {
         command: Command::GoTo(Workspace::Ask),
         title: "Go to Ask",

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use plumb_engine::look::Look;
-use plumb_engine::{JobId, Request};
+use plumb_engine::look::{Look, Seen, Unfinished};
+use plumb_engine::{Adapter, JobId, LiftSource, Request};
 
 use crate::command::Command;
 use crate::jobs::Jobs;
@@ -26,6 +26,8 @@ pub enum Show {
     Data(PathBuf),
     /// A picture, in Ask.
     Picture(PathBuf),
+    /// Colour and depth that can be lifted to a scene.
+    Lift(LiftSource),
     /// A model or adapter folder, where one is chosen.
     Model(PathBuf),
     Adapter(PathBuf),
@@ -53,6 +55,10 @@ pub enum Wish {
     Command(Command),
     GoTo(Workspace),
     Show(Show),
+    /// Opens the window about models.
+    Models,
+    /// Goes on with a run that was cut short.
+    Resume(Box<Unfinished>),
     /// Something went wrong: a sentence and, for the clipboard, the details.
     Error {
         sentence: String,
@@ -66,6 +72,14 @@ impl Cx<'_> {
     /// What `look` shows; asks for it the first time.
     pub fn look(&mut self, look: &Look) -> Loaded {
         self.library.get(look, self.link)
+    }
+
+    /// The graphics adapters, as far as they are known yet.
+    pub fn adapters(&mut self) -> Vec<Adapter> {
+        match self.look(&Look::Devices).ready() {
+            Some(Seen::Devices { adapters, .. }) => adapters.clone(),
+            _ => Vec::new(),
+        }
     }
 
     /// Starts a job that the tray shows; an error is shown to the person.

@@ -9,7 +9,7 @@ use crate::cx::Wish;
 use crate::jobs::{self, Status};
 use crate::pane::{Pane, Workspace};
 use crate::theme::{palette, theme};
-use crate::widgets;
+use crate::{models, unfinished, widgets};
 
 /// Draws the whole window.
 pub(crate) fn window(app: &mut App, ui: &mut Ui, now: f64) {
@@ -20,6 +20,7 @@ pub(crate) fn window(app: &mut App, ui: &mut Ui, now: f64) {
         let strip = Frame::new().fill(p.raised).inner_margin(Margin::symmetric(12, 6));
         Panel::top("welcome").frame(strip).show(ui, |ui| welcome(app, ui));
     }
+    unfinished::strip(app, ui, now);
     let tray_frame = Frame::new().fill(p.background).inner_margin(Margin::symmetric(12, 4));
     Panel::bottom("tray").frame(tray_frame).show(ui, |ui| tray(app, ui, now));
     let centre = Frame::new().fill(p.line);
@@ -35,6 +36,8 @@ pub(crate) fn window(app: &mut App, ui: &mut Ui, now: f64) {
     cheat_sheet(app, ui.ctx());
     messages(app, ui.ctx());
     job_log(app, ui.ctx(), now);
+    models::window(app, ui.ctx(), now);
+    crate::lift::window(app, ui.ctx(), now);
 }
 
 fn top_bar(app: &mut App, ui: &mut Ui) {
@@ -85,10 +88,8 @@ fn menu(app: &mut App, ui: &mut Ui) {
             let name =
                 path.file_name().map_or_else(|| path.display().to_string(), |n| n.to_string_lossy().into());
             if ui.button(name).on_hover_text(path.display().to_string()).clicked() {
-                match crate::open::kind(&path) {
-                    Ok(show) => app.wish(Wish::Show(show)),
-                    Err(sentence) => app.wish(Wish::Error { details: sentence.clone(), sentence }),
-                }
+                let ctx = ui.ctx().clone();
+                app.open(&ctx, vec![path.clone()]);
                 ui.close();
             }
         }
@@ -107,11 +108,15 @@ fn welcome(app: &mut App, ui: &mut Ui) {
             app.wish(Wish::Command(Command::Open));
         }
         ui.label("·");
-        ui.label("Get SmolVLM (1.0 GB, Apache-2.0):");
-        let line = "plumbline models get HuggingFaceTB/SmolVLM2-500M-Video-Instruct";
-        if ui.link("copy the command").on_hover_text(line).clicked() {
-            ui.copy_text(line.to_owned());
-            app.wish(Wish::Said("The command is in the clipboard: run it in a terminal, it can be resumed".to_owned()));
+        let about = "Sizes, licence and the download itself; nothing is fetched yet";
+        if ui.link("Get SmolVLM (0.5 to 4.5 GB, Apache-2.0)").on_hover_text(about).clicked() {
+            app.wish(Wish::Models);
+        }
+        ui.label("·");
+        let about = "A folder with config.json, tokenizer.json and model.safetensors";
+        if ui.link("Use a local model").on_hover_text(about).clicked() {
+            let ctx = ui.ctx().clone();
+            models::choose_folder(app, &ctx);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if ui.button("Close").clicked() {
@@ -172,14 +177,13 @@ fn tray(app: &mut App, ui: &mut Ui, now: f64) {
         let (status, done, total, eta) = (job.status.clone(), job.done, job.total, job.eta_secs);
         let (stage, can_pause, took) =
             (job.stage.clone(), job.can_pause, job.ended.unwrap_or(now) - job.began);
+        let far = job.progress();
         ui.horizontal(|ui| {
             ui.label(&title);
             match &status {
                 Status::Running | Status::Waiting if total > 0 => {
                     let share = done as f32 / total as f32;
-                    ui.add(
-                        egui::ProgressBar::new(share).desired_width(160.0).text(format!("{done}/{total}")),
-                    );
+                    ui.add(egui::ProgressBar::new(share).desired_width(160.0).text(far));
                 }
                 Status::Running => {
                     ui.spinner();

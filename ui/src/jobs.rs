@@ -1,10 +1,13 @@
 //! The jobs that the person started, for the tray: they go on whatever workspace is shown.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use plumb_engine::{Event, EventKind, JobId, Outcome, Request};
+use plumb_train::run::TrainEvent;
 
 use crate::link::Link;
+use crate::units;
 
 /// Lines of a job's log that are kept.
 const LOG: usize = 500;
@@ -40,11 +43,26 @@ pub struct Job {
     pub eta_secs: Option<f64>,
     pub log: Vec<String>,
     pub outcome: Option<Outcome>,
-    /// Whether it can wait and go on: a training. Others are stopped and taken up again.
+    /// Whether it can wait and go on: a training, a download. Others are stopped and taken up again.
     pub can_pause: bool,
+    /// Where it writes to, if it is a run that can be taken up again.
+    pub run: Option<PathBuf>,
+    /// What `done` and `total` count is bytes, so many a second.
+    pub bytes_per_second: Option<f64>,
     /// When it began and ended, in seconds of the window's clock.
     pub began: f64,
     pub ended: Option<f64>,
+}
+
+impl Job {
+    /// How far it is: `312/607`, `0.4 of 1.02 GB`.
+    #[must_use]
+    pub fn progress(&self) -> String {
+        match self.bytes_per_second {
+            Some(_) => format!("{} of {}", units::size(self.done), units::size(self.total)),
+            None => format!("{}/{}", self.done, self.total),
+        }
+    }
 }
 
 /// All jobs of this session, oldest first.
@@ -67,7 +85,12 @@ impl Jobs {
         link: &mut dyn Link,
         now: f64,
     ) -> Result<JobId, String> {
-        let can_pause = matches!(request, Request::Train { dry_run: false, .. });
+        let can_pause = matches!(request, Request::Train { dry_run: false, .. } | Request::Fetch { .. });
+        let run = match &request {
+            Request::Eval { out, .. } => Some(out.clone()),
+            Request::Train { config, dry_run: false, .. } => Some(config.out.clone()),
+            _ => None,
+        };
         let id = link.submit(request)?;
         let job = Job {
             title: title.into(),
@@ -79,6 +102,8 @@ impl Jobs {
             log: Vec::new(),
             outcome: None,
             can_pause,
+            run,
+            bytes_per_second: None,
             began: now,
             ended: None,
         };
@@ -126,6 +151,24 @@ impl Jobs {
                     job.log.push(stage.clone());
                 }
                 (job.done, job.total, job.eta_secs) = (*done, *total, *eta_secs);
+                job.bytes_per_second = None;
+            }
+            EventKind::Train(TrainEvent::Step { metrics, total, eta_seconds }) => {
+                "training".clone_into(&mut job.stage);
+                (job.done, job.total) = (metrics.step, *total);
+                job.eta_secs = Some(*eta_seconds).filter(|eta| eta.is_finite());
+            }
+            EventKind::Train(TrainEvent::Evaluating { step, done, total }) => {
+                job.stage = format!("evaluating step {step}");
+                (job.done, job.total, job.eta_secs) = (*done, *total, None);
+            }
+            EventKind::Download { file, done, total, bytes_per_second, eta_secs } => {
+                if job.stage != *file {
+                    job.stage.clone_from(file);
+                    job.log.push(format!("fetching {file}"));
+                }
+                (job.done, job.total, job.eta_secs) = (*done, *total, *eta_secs);
+                job.bytes_per_second = Some(*bytes_per_second);
             }
             EventKind::Sample { index, total, error, .. } => {
                 (job.done, job.total) = (*index as u64 + 1, *total as u64);

@@ -8,20 +8,28 @@ pub mod app;
 pub mod ask;
 pub mod command;
 pub mod cx;
+mod dialog;
 pub mod evaluate;
+mod fields;
 mod frame;
 pub mod jobs;
 pub mod library;
+mod lift;
 pub mod link;
 pub mod meter;
+mod models;
 #[cfg(not(target_family = "wasm"))]
 pub mod native;
 mod open;
 pub mod pane;
+mod picker;
 pub mod scene;
 pub mod session;
+mod task;
 pub mod theme;
 pub mod train;
+mod unfinished;
+mod units;
 pub mod widgets;
 
 pub use app::App;

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{self, Receiver};
 
-use plumb_engine::{Engine, Event, JobId, Request};
+use plumb_engine::{Engine, Event, JobId, Request, Settings};
 
 /// A transport of the engine's protocol. Nothing here waits.
 pub trait Link {
@@ -13,7 +13,7 @@ pub trait Link {
     fn submit(&mut self, request: Request) -> Result<JobId, String>;
     /// Asks a job to stop; what it has written stays.
     fn cancel(&mut self, job: JobId);
-    /// Asks a training to save and wait.
+    /// Asks a training to save and wait, a download to wait.
     fn pause(&mut self, job: JobId);
     /// Lets a paused training go on.
     fn resume(&mut self, job: JobId);
@@ -33,7 +33,15 @@ impl InProcess {
     /// # Errors
     /// A sentence, when a thread cannot be started.
     pub fn start(ctx: egui::Context) -> Result<Self, String> {
-        let (engine, from_engine) = Engine::start().map_err(|e| e.to_string())?;
+        Self::start_with(ctx, Settings::default())
+    }
+
+    /// [`InProcess::start`] with an engine of these settings.
+    ///
+    /// # Errors
+    /// As [`InProcess::start`].
+    pub fn start_with(ctx: egui::Context, settings: Settings) -> Result<Self, String> {
+        let (engine, from_engine) = Engine::start_with(settings).map_err(|e| e.to_string())?;
         let (to_window, events) = mpsc::channel();
         std::thread::Builder::new()
             .name("plumb-events".into())

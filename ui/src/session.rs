@@ -1,6 +1,6 @@
 //! What is remembered from one start to the next.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use egui_tiles::Tree;
@@ -27,6 +27,8 @@ pub struct Session {
     pub workspace: Workspace,
     pub layouts: BTreeMap<Workspace, Tree<Pane>>,
     pub recent: VecDeque<PathBuf>,
+    /// Unfinished runs that the person has left so: they are not offered again.
+    pub left: BTreeSet<PathBuf>,
     /// Whether the strip about the demo was put away.
     pub welcomed: bool,
     pub evaluate: Evaluate,
@@ -45,6 +47,7 @@ impl Default for Session {
             workspace: Workspace::default(),
             layouts: BTreeMap::new(),
             recent: VecDeque::new(),
+            left: BTreeSet::new(),
             welcomed: false,
             evaluate: Evaluate::default(),
             scene: SceneView::default(),

@@ -3,19 +3,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a journey that cannot go on fails the test")]
 
+mod support;
+
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 use egui::accesskit::Role;
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use plumb_engine::{DeviceChoice, ModelRequest};
 use plumb_ui::App;
-use plumb_ui::link::InProcess;
 use plumb_ui::pane::Workspace;
 use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
 use serde_json::json;
+use support::{open, until};
 
 /// The demo model, made to cut pictures into tiles of its own size.
 fn tiled(folder: &Path) -> String {
@@ -58,24 +59,7 @@ fn window(mode: Mode, runs: &Path, model: Option<&str>, on: bool, graphics: bool
         ask,
         ..Session::default()
     };
-    let link = InProcess::start(egui::Context::default()).unwrap();
-    let runs = runs.to_owned();
-    let builder = Harness::builder().with_size([1200.0, 760.0]).with_max_steps(16);
-    let builder = if graphics { builder.wgpu() } else { builder };
-    builder.build_eframe(move |creation| {
-        App::with_session(Box::new(link), session)
-            .with_runs(runs)
-            .with_graphics(creation.wgpu_render_state.clone())
-    })
-}
-
-fn until(harness: &mut Harness<'_, App>, what: &str, seen: impl Fn(&Harness<'_, App>) -> bool) {
-    let began = Instant::now();
-    while !seen(harness) {
-        harness.step();
-        assert!(began.elapsed() < Duration::from_secs(120), "{what} did not come");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    open(session, runs, graphics)
 }
 
 /// Asks what is written and waits for the answer.

@@ -2,22 +2,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a journey that cannot go on fails the test")]
 
-#[allow(dead_code, reason = "shared by several tests, none of which uses all of it")]
-mod journey;
+mod support;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use journey::{says, session, settle, until, window_of};
+
 use plumb_ui::App;
 use plumb_ui::jobs::Status;
 use plumb_ui::pane::Workspace;
 use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
-
-const SIZE: [f32; 2] = [1440.0, 900.0];
+use support::{open, says, session, settle, until};
 
 fn window(workspace: Workspace, runs: &std::path::Path) -> Harness<'static, App> {
-    window_of(session(Mode::Dark, workspace), runs, SIZE, false)
+    open(session(Mode::Dark, workspace), runs, false)
 }
 
 fn click(harness: &mut Harness<'_, App>, name: &str) {
@@ -82,7 +80,7 @@ fn session_of_steps(steps: usize) -> Session {
 fn twenty_steps_are_paused_go_on_and_their_adapter_is_exported() {
     let runs = tempfile::tempdir().unwrap();
     let out = tempfile::tempdir().unwrap();
-    let mut harness = window_of(session_of_steps(20), runs.path(), SIZE, false);
+    let mut harness = open(session_of_steps(20), runs.path(), false);
     until(&mut harness, "the start button", |h| {
         h.query_by_label("Start training").is_some_and(|node| !node.accesskit_node().is_disabled())
     });

@@ -2,16 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a picture that cannot be made fails the test")]
 
-#[allow(dead_code, reason = "shared by several tests, none of which uses all of it")]
-mod journey;
+mod support;
 
 use std::path::{Path, PathBuf};
 
 use egui_tiles::{Tiles, Tree};
-use journey::{drop_on, session, settle, window_of};
+
+use plumb_ui::link::InProcess;
 use plumb_ui::pane::{Pane, Workspace};
 use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
+use support::{drop_on, open_on, session, settle};
 
 /// The kept runs in a folder of their own, with the places of this machine in them.
 fn kept() -> tempfile::TempDir {
@@ -84,7 +85,8 @@ fn every_pane_of_a_run_and_a_training_in_both_modes() {
         for (mode, name) in [(Mode::Dark, "dark"), (Mode::Light, "light")] {
             let both = (workspace == Workspace::Evaluate).then(|| [run("full"), run("tuned")]);
             let session = alone(mode, workspace, pane, both);
-            let mut harness = window_of(session, runs.path(), [720.0, 600.0], true);
+            let link = InProcess::start(egui::Context::default()).unwrap();
+            let mut harness = open_on(link, session, runs.path(), [720.0, 600.0], true);
             settle(&mut harness);
             if workspace == Workspace::Train {
                 drop_on(&mut harness, &run("rank-4"));

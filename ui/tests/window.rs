@@ -12,13 +12,20 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use plumb_ui::App;
 use plumb_ui::jobs::Status;
+use plumb_ui::link::InProcess;
 use plumb_ui::pane::Workspace;
-use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
-use support::{settle, until};
+use support::{Dropped, SIZE, open_on, session, settle, until};
+
+#[path = "window/drop.rs"]
+mod drop;
+#[path = "window/models.rs"]
+mod models;
+#[path = "window/resume.rs"]
+mod resume;
 
 fn window(mode: Mode, workspace: Workspace, runs: &Path, graphics: bool) -> Harness<'static, App> {
-    support::open(Session { mode, workspace, reduced_motion: true, ..Session::default() }, runs, graphics)
+    support::open(session(mode, workspace), runs, graphics)
 }
 
 #[test]
@@ -33,17 +40,43 @@ fn every_workspace_in_both_modes() {
             let runs = tempfile::tempdir().unwrap();
             let mut harness = window(mode, workspace, runs.path(), true);
             settle(&mut harness);
-            // Where the demo pack lies is another place on every machine.
-            let places: Vec<_> = harness
-                .query_all_by_role(Role::TextInput)
-                .filter(|node| node.accesskit_node().value().is_some_and(|value| value.contains("assets")))
-                .map(|node| node.rect().expand(4.0))
-                .collect();
-            places.into_iter().for_each(|rect| harness.mask(rect));
-            let name = format!("{}-{name}", workspace.title().to_lowercase());
-            let options = egui_kittest::SnapshotOptions::new().threshold(2.0).max_failed_pixels(600);
-            results.add(harness.try_snapshot_options(name, &options));
+            results.add(picture(&mut harness, &format!("{}-{name}", workspace.title().to_lowercase())));
         }
+    }
+}
+
+/// Compares the window with a committed picture, but for what names places: they are others on every machine.
+fn picture(harness: &mut Harness<'_, App>, name: &str) -> egui_kittest::SnapshotResult {
+    let fields = harness
+        .query_all_by_role(Role::TextInput)
+        .filter(|node| node.accesskit_node().value().is_some_and(|value| value.contains("assets")));
+    let places: Vec<_> = fields
+        .chain(harness.query_all_by_label_contains("Models are kept in"))
+        .map(|node| node.rect().expand(4.0))
+        .collect();
+    places.into_iter().for_each(|rect| harness.mask(rect));
+    let options = egui_kittest::SnapshotOptions::new().threshold(2.0).max_failed_pixels(600);
+    harness.try_snapshot_options(name, &options)
+}
+
+#[test]
+fn models_and_an_offered_run_in_both_modes() {
+    if plumb_engine::device::adapters().is_empty() {
+        eprintln!("skipped: there is no graphics device, not even in software, to draw the pictures");
+        return;
+    }
+    let mut results = egui_kittest::SnapshotResults::new();
+    for (mode, name) in [(Mode::Dark, "dark"), (Mode::Light, "light")] {
+        let (cache, runs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        resume::cut_short(&runs.path().join("rooms"), 8, 3);
+        let settings = plumb_engine::Settings { hub: Some(plumb_engine::HubConfig::new(cache.path())) };
+        let link = InProcess::start_with(egui::Context::default(), settings).unwrap();
+        let mut harness = open_on(link, session(mode, Workspace::Evaluate), runs.path(), SIZE, true);
+        settle(&mut harness);
+        results.add(picture(&mut harness, &format!("offer-{name}")));
+        harness.get_by_label("Get SmolVLM (0.5 to 4.5 GB, Apache-2.0)").click_accesskit();
+        settle(&mut harness);
+        results.add(picture(&mut harness, &format!("models-{name}")));
     }
 }
 
@@ -86,26 +119,19 @@ fn commands_move_between_workspaces_and_change_the_window() {
     assert_eq!(harness.state().session().workspace, Workspace::Train);
 }
 
-#[derive(Debug)]
-struct Dropped(std::path::PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|error| error.to_string())
-    }
-}
-
 #[test]
 fn bad_files_are_sentences_and_no_crash() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, bytes: &[u8]| {
         let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(&path, bytes).unwrap();
         path
+    };
+    // The folder of a file in it.
+    let folder_with = |name: &str, bytes: &[u8]| {
+        put(name, bytes);
+        folder.path().join(name.split('/').next().unwrap())
     };
     let bad = [
         put("empty.parquet", b""),
@@ -124,9 +150,19 @@ fn bad_files_are_sentences_and_no_crash() {
         put("film.mp4", b"x"),
         put("cloud.ply", b"ply\nformat ascii 1.0\n"),
         put("unknown.xyz", b"x"),
+        put("depth.npy", b"\x93NUMPY"),
+        put("cut.webp", b"RIFF\0\0\0\0WEBP"),
+        put("cut.gif", b"GIF89a\xff\xff\xff\xff"),
+        folder_with("run-broken/run.json", b"{"),
+        folder_with("training-broken/metrics.jsonl", b""),
+        folder_with("scenes-broken/scenes/0.json", b"{"),
+        folder_with("adapter-broken/adapter_config.json", b"{"),
+        folder_with("model-broken/config.json", b"[1]"),
+        folder_with("lifted-broken/scene.json", b"\xff"),
         folder.path().join("not-there.png"),
         folder.path().to_owned(),
     ];
+    assert!(bad.len() >= 20);
     let runs = tempfile::tempdir().unwrap();
     for path in bad {
         let mut harness = window(Mode::Dark, Workspace::Evaluate, runs.path(), false);

@@ -50,6 +50,9 @@ pub(crate) fn run_with(
             EventKind::Progress { stage, done, total, eta_secs } => {
                 bars.progress(&stage, done, total, eta_secs);
             }
+            EventKind::Download { done, total, eta_secs, .. } => {
+                bars.progress("downloading", done, total, eta_secs);
+            }
             EventKind::Text { text } if show.text => {
                 bars.clear();
                 let mut out = std::io::stdout();
@@ -133,7 +136,7 @@ impl Bars {
         }
     }
 
-    fn progress(&mut self, stage: &str, done: u64, total: u64, eta_secs: Option<f64>) {
+    pub(crate) fn progress(&mut self, stage: &str, done: u64, total: u64, eta_secs: Option<f64>) {
         if self.stage != stage {
             stage.clone_into(&mut self.stage);
             let template = "{msg:<18} {bar:24} {pos}/{len} {prefix}";

@@ -1,4 +1,4 @@
-//! Jobs on files that need no device: rendering, lifting, generating, verifying, editing, showing. They run beside the device's thread, so an evaluation does not
+//! Jobs on files that need no device: rendering, lifting, generating, verifying, editing, fetching, showing. They run beside the device's thread, so an evaluation does not
 //! wait for a data set.
 
 use std::sync::Mutex;
@@ -9,9 +9,9 @@ use plumb_pipeline::{EditJob, ExportJob, Monitor};
 use crate::demo::{self, Pack};
 use crate::error::Result;
 use crate::job::Reporter;
-use crate::look;
 use crate::merge::merge;
 use crate::protocol::{EventKind, Outcome, Request};
+use crate::{fetch, look};
 
 /// Whether a request is one of these.
 pub(crate) const fn is_data(request: &Request) -> bool {
@@ -24,6 +24,7 @@ pub(crate) const fn is_data(request: &Request) -> bool {
             | Request::Merge(_)
             | Request::Edit(_)
             | Request::Export(_)
+            | Request::Fetch { .. }
             | Request::Look(_)
     )
 }
@@ -51,6 +52,7 @@ pub(crate) fn run(request: &Request, reporter: &Reporter) -> Option<Result<Outco
             };
             merge(job, &mut progress).map(Outcome::Merge)
         }
+        Request::Fetch { model } => fetch::run(model, reporter),
         Request::Look(what) => look::run(what, reporter).map(|seen| Outcome::Look(Box::new(seen))),
         Request::Ask { .. }
         | Request::Rerun { .. }

@@ -74,6 +74,12 @@ pub struct Adapter {
 }
 
 impl Adapter {
+    /// Its name in fingerprints: that of the driver, and the API.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{} ({})", self.name, self.api)
+    }
+
     /// Whether it computes on the CPU.
     #[must_use]
     pub fn is_software(&self) -> bool {
@@ -189,6 +195,24 @@ pub fn decide(choice: DeviceChoice, adapters: &[Adapter]) -> Result<(Option<&Ada
     }
 }
 
+/// The CPU's name in fingerprints, with the instructions that are used.
+#[must_use]
+pub fn cpu_name() -> String {
+    format!("cpu {}", cpu::level().map_or("portable", cpu::Level::name))
+}
+
+/// The choice that means the device of this `backend` and `name` (see [`OpenDevice`]); the best GPU where that one is not
+/// among `adapters`.
+#[must_use]
+pub fn choice_of(backend: &str, name: &str, adapters: &[Adapter]) -> DeviceChoice {
+    if backend == "cpu" {
+        return DeviceChoice::Cpu;
+    }
+    DeviceChoice::Gpu(
+        adapters.iter().find(|adapter| adapter.full_name() == name).map(|adapter| adapter.index),
+    )
+}
+
 /// Opens the device that `choice` means.
 ///
 /// # Errors
@@ -197,10 +221,9 @@ pub async fn open(choice: DeviceChoice) -> Result<OpenDevice> {
     let adapters = if choice == DeviceChoice::Cpu { Vec::new() } else { adapters() };
     let (adapter, why) = decide(choice, &adapters)?;
     let Some(adapter) = adapter else {
-        let level = cpu::level().map_or("portable", cpu::Level::name);
-        return Ok(OpenDevice { device: Device::flex(), backend: "cpu", name: format!("cpu {level}"), why });
+        return Ok(OpenDevice { device: Device::flex(), backend: "cpu", name: cpu_name(), why });
     };
-    let name = format!("{} ({})", adapter.name, adapter.api);
+    let name = adapter.full_name();
     let kind = adapter.device.clone().unwrap_or_default();
     // A runtime can be set up once per process and adapter.
     static OPEN: Mutex<Vec<(DeviceKind, Device)>> = Mutex::new(Vec::new());
@@ -256,6 +279,14 @@ mod tests {
         for text in ["", "GPU", "gpu:", "gpu:-1", "cuda"] {
             assert!(text.parse::<DeviceChoice>().unwrap_err().contains("auto, cpu, gpu or gpu:N"));
         }
+    }
+
+    #[test]
+    fn a_device_is_found_again_by_its_name() {
+        let all = [adapter(0, "Cpu"), adapter(1, "DiscreteGpu")];
+        assert_eq!(choice_of("cpu", "cpu avx2", &all), DeviceChoice::Cpu);
+        assert_eq!(choice_of("gpu", "a1 (Vulkan)", &all), DeviceChoice::Gpu(Some(1)));
+        assert_eq!(choice_of("gpu", "a card that was taken out (Vulkan)", &all), DeviceChoice::Gpu(None));
     }
 
     #[test]

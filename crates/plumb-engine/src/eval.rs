@@ -9,11 +9,12 @@ use plumb_vlm::Sampling;
 use serde::{Deserialize, Serialize};
 
 use crate::ask::{self, Put, Want};
+use crate::device::{self, Adapter};
 use crate::error::{EngineError, Result};
 use crate::fingerprint::Fingerprint;
 use crate::job::Reporter;
 use crate::look::Answer;
-use crate::protocol::{EventKind, ImageMode, Outcome, Scoring};
+use crate::protocol::{EventKind, ImageMode, ModelRequest, Outcome, Request, Scoring};
 use crate::rerun;
 use crate::session::Session;
 
@@ -51,6 +52,9 @@ pub struct RunManifest {
     pub seed: u64,
 }
 
+/// Tokens of a written answer where nobody says how many.
+pub const MAX_TOKENS: usize = 32;
+
 /// Fields of `run.json` that may differ when a run is resumed.
 const MAY_DIFFER: [&str; 1] = ["bench"];
 
@@ -59,6 +63,40 @@ impl RunManifest {
     #[must_use]
     pub fn parser(&self) -> Parser {
         parser_of(self.scoring)
+    }
+
+    /// The model with everything that the fingerprint says of it, on the same one of `adapters`.
+    #[must_use]
+    pub fn model_request(&self, adapters: &[Adapter]) -> ModelRequest {
+        let print = &self.fingerprint;
+        ModelRequest {
+            model: print.model.clone(),
+            device: device::choice_of(&print.backend, &print.device, adapters),
+            precision: serde_json::from_value(print.dtype.clone().into()).ok(),
+            longest_edge: Some(print.longest_edge),
+            adapter: print.adapter.as_ref().map(PathBuf::from),
+        }
+    }
+
+    /// Tokens of an answer that is written.
+    #[must_use]
+    pub fn max_tokens(&self) -> usize {
+        self.decoding.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or(MAX_TOKENS)
+    }
+
+    /// The request that goes on with this run in `out`; with another `image` or `out`, the one that makes its like.
+    #[must_use]
+    pub fn request(&self, image: ImageMode, out: PathBuf, adapters: &[Adapter]) -> Request {
+        Request::Eval {
+            model: self.model_request(adapters),
+            bench: self.bench.clone(),
+            out,
+            preset: self.preset,
+            scoring: self.scoring,
+            image,
+            limit: Some(self.samples),
+            max_tokens: self.max_tokens(),
+        }
     }
 }
 

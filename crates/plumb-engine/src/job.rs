@@ -4,6 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use plumb_store::hub::{Hub, HubConfig};
 
 use crate::demo::{self, Pack};
 use crate::error::{EngineError, Result};
@@ -16,6 +19,16 @@ struct Job {
     id: JobId,
     request: Request,
     wishes: Arc<Wishes>,
+}
+
+/// How often a job that waits looks whether it may go on.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What an engine is told once.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Where models come from; by default what the environment says.
+    pub hub: Option<HubConfig>,
 }
 
 /// What the person wants of a job.
@@ -32,6 +45,7 @@ pub struct Engine {
     running: Mutex<Vec<(JobId, Weak<Wishes>)>>,
     next: AtomicU64,
     outbox: Sender<Event>,
+    settings: Arc<Settings>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -41,6 +55,16 @@ impl Engine {
     /// # Errors
     /// When the thread cannot be started.
     pub fn start() -> Result<(Self, Receiver<Event>)> {
+        Self::start_with(Settings::default())
+    }
+
+    /// [`Engine::start`] with settings of its own.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(settings: Settings) -> Result<(Self, Receiver<Event>)> {
+        let settings = Arc::new(settings);
+        let for_jobs = settings.clone();
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (outbox, events) = mpsc::channel();
         let for_device = outbox.clone();
@@ -49,8 +73,12 @@ impl Engine {
             .spawn(move || {
                 let mut actor = Actor { session: None, outbox: for_device };
                 while let Ok(job) = inbox.recv() {
-                    let reporter =
-                        Reporter { job: job.id, outbox: actor.outbox.clone(), wishes: job.wishes.clone() };
+                    let reporter = Reporter {
+                        job: job.id,
+                        outbox: actor.outbox.clone(),
+                        wishes: job.wishes.clone(),
+                        settings: for_jobs.clone(),
+                    };
                     let ran = catch_unwind(AssertUnwindSafe(|| {
                         futures_lite::future::block_on(actor.run(job.request, &reporter));
                     }));
@@ -67,6 +95,7 @@ impl Engine {
             running: Mutex::default(),
             next: AtomicU64::new(1),
             outbox,
+            settings,
             thread: Some(thread),
         };
         Ok((engine, events))
@@ -95,7 +124,8 @@ impl Engine {
 
     /// Runs a job that needs no device on a thread of its own. The thread ends with the job; a job whose engine is gone stops at its next step.
     fn start_data(&self, id: JobId, request: Request, wishes: Arc<Wishes>) -> Result<()> {
-        let reporter = Reporter { job: id, outbox: self.outbox.clone(), wishes };
+        let reporter =
+            Reporter { job: id, outbox: self.outbox.clone(), wishes, settings: self.settings.clone() };
         std::thread::Builder::new()
             .name("plumb-data".into())
             .spawn(move || {
@@ -114,8 +144,8 @@ impl Engine {
         self.wish(job, |wishes| wishes.stop.store(true, Ordering::Relaxed));
     }
 
-    /// Asks a training job to save after its next step and wait. Other jobs do not hear it: they are stopped and
-    /// resumed instead.
+    /// Asks a training job to save after its next step and wait, a download to wait at once. Other jobs do not hear it: they are
+    /// stopped and resumed instead.
     pub fn pause(&self, job: JobId) {
         self.wish(job, |wishes| wishes.pause.store(true, Ordering::Relaxed));
     }
@@ -155,6 +185,7 @@ pub struct Reporter {
     job: JobId,
     outbox: Sender<Event>,
     wishes: Arc<Wishes>,
+    settings: Arc<Settings>,
 }
 
 impl Reporter {
@@ -178,6 +209,25 @@ impl Reporter {
 
     pub(crate) fn is_paused(&self) -> bool {
         self.wishes.pause.load(Ordering::Relaxed) && !self.is_cancelled()
+    }
+
+    /// Says that the job waits, and waits until it may go on or should stop.
+    pub(crate) fn wait(&self) {
+        self.send(EventKind::Paused);
+        while self.is_paused() {
+            std::thread::sleep(PAUSE);
+        }
+        if !self.is_cancelled() {
+            self.send(EventKind::Continued);
+        }
+    }
+
+    /// Where models come from.
+    pub(crate) fn hub(&self) -> Result<Hub> {
+        Ok(match &self.settings.hub {
+            Some(config) => Hub::new(config.clone())?,
+            None => Hub::from_env()?,
+        })
     }
 
     /// # Errors
@@ -241,14 +291,7 @@ impl Actor {
                 self.session = None;
                 train::run(*config, device, resume, dry_run, reporter).await
             }
-            Request::Scenes(_)
-            | Request::Lift(_)
-            | Request::Synth(_)
-            | Request::Verify(_)
-            | Request::Merge(_)
-            | Request::Edit(_)
-            | Request::Export(_)
-            | Request::Look(_) => data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped)),
+            request => data::run(&request, reporter).unwrap_or(Err(EngineError::Stopped)),
         }
     }
 

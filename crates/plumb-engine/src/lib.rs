@@ -12,6 +12,7 @@ pub mod demo;
 pub mod device;
 pub mod error;
 pub mod eval;
+mod fetch;
 pub mod fingerprint;
 pub mod job;
 pub mod look;
@@ -31,10 +32,12 @@ pub use device::{Adapter, DeviceChoice};
 pub use error::{EngineError, Result};
 pub use eval::RunManifest;
 pub use fingerprint::Fingerprint;
-pub use job::Engine;
+pub use job::{Engine, Settings};
 pub use look::{Look, Seen};
 pub use merge::MergeJob;
-pub use plumb_pipeline::{ChangedScene, EditJob, EditReport, ExportJob};
+pub use plumb_pipeline::lift::{LiftSource, NoiseKind, ObjectSource};
+pub use plumb_pipeline::{ChangedScene, EditJob, EditReport, ExportJob, LiftJob};
+pub use plumb_store::hub::HubConfig;
 pub use plumb_train::estimate::resident_bytes;
 pub use protocol::{
     AskOutcome, BenchOutcome, BenchStep, BenchTrainOutcome, Event, EventKind, ImageMode, JobId, ModelRequest,

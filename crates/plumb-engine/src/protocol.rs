@@ -158,6 +158,9 @@ pub enum Request {
     Export(Box<ExportJob>),
     /// Fold an adapter into its base.
     Merge(MergeJob),
+    /// Bring a model of the hub, `organisation/name[@revision]`, into the cache. It can wait: what is there of a file stays, and
+    /// the rest is fetched when it goes on.
+    Fetch { model: String },
     /// Show what files hold.
     Look(Look),
 }
@@ -198,6 +201,8 @@ pub enum EventKind {
     Note { text: String },
     /// `done` of `total` units of `stage`; the rest is expected to take `eta_secs`.
     Progress { stage: String, done: u64, total: u64, eta_secs: Option<f64> },
+    /// A model is being fetched: `done` of `total` bytes of all its files are here.
+    Download { file: String, done: u64, total: u64, bytes_per_second: f64, eta_secs: Option<f64> },
     /// The next piece of a generated answer.
     Text { text: String },
     /// One sample of a benchmark is done.
@@ -266,6 +271,11 @@ pub enum Outcome {
     Edit(EditReport),
     Export(EditReport),
     Merge(MergeReport),
+    /// The model is in `folder`, every file checked.
+    Fetch {
+        model: String,
+        folder: PathBuf,
+    },
     Look(Box<Seen>),
 }
 

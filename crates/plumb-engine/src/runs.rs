@@ -14,6 +14,12 @@ use crate::eval::RunManifest;
 use crate::look::bench;
 use crate::protocol::ImageMode;
 
+/// The folder of runs that were given none, where the system names one: see [`plumb_store::places::runs`].
+#[must_use]
+pub fn default_folder() -> Option<PathBuf> {
+    plumb_store::places::runs()
+}
+
 /// A run with its benchmark, scored.
 #[derive(Clone, Debug)]
 pub struct Scored {

@@ -6,7 +6,6 @@ use std::time::Instant;
 
 use burn::tensor::Tensor;
 use plumb_image::{Limits, RgbImage};
-use plumb_store::hub::{Cancel, Hub, ModelRef};
 use plumb_train::method;
 use plumb_train::peft::Adapter;
 use plumb_train::run::{CONFIG_FILE, RESULT_FOLDER};
@@ -16,6 +15,7 @@ use plumb_vlm::{ModelFiles, Prefix, Processor, Prompt, SmolVlm};
 use crate::demo::{self, Pack};
 use crate::device::{self, OpenDevice};
 use crate::error::{EngineError, Result};
+use crate::fetch;
 use crate::fingerprint::{Fingerprint, hash_adapter, hash_model};
 use crate::job::Reporter;
 use crate::protocol::{AskSeconds, EventKind, ModelRequest};
@@ -43,7 +43,7 @@ impl Session {
     /// # Errors
     /// Whatever keeps the model from running, in a sentence.
     pub async fn open(request: &ModelRequest, reporter: &Reporter) -> Result<Self> {
-        let folder = obtain(&request.model, reporter)?;
+        let folder = fetch::obtain(&request.model, reporter)?;
         let device = device::open(request.device).await?;
         reporter.note(format!("device: {} ({})", device.name, device.why));
         let start = Instant::now();
@@ -169,37 +169,6 @@ impl Session {
         let prefix = Prefix::new(&self.model, embeddings, room).await?;
         seconds.prompt = start.elapsed().as_secs_f64() - seconds.vision;
         Ok(prefix)
-    }
-}
-
-/// The folder of `model`, the demo pack's for its name; a hub id that is not here yet is downloaded, its licence noted first.
-pub(crate) fn obtain(model: &str, reporter: &Reporter) -> Result<PathBuf> {
-    if model == demo::NAME {
-        return Ok(Pack::find()?.model()?);
-    }
-    let reference = ModelRef::parse(model)?;
-    let hub = Hub::from_env()?;
-    let cancel = Cancel::default();
-    let licence = |plan: &plumb_store::hub::DownloadPlan| {
-        let licence = &plan.licence;
-        reporter.note(format!(
-            "downloading {} ({:.0} MB, licence: {licence})",
-            plan.id,
-            plan.remaining_bytes() as f64 / 1e6
-        ));
-        true
-    };
-    let mut progress = |p: &plumb_store::hub::Progress| {
-        let left = p.total.saturating_sub(p.done) as f64;
-        let eta = (p.bytes_per_second > 0.0).then(|| left / p.bytes_per_second);
-        reporter.progress("downloading", p.done, p.total, eta);
-        if reporter.is_cancelled() {
-            cancel.cancel();
-        }
-    };
-    match hub.obtain(&reference, licence, &mut progress, &cancel) {
-        Err(_) if reporter.is_cancelled() => Err(EngineError::Cancelled),
-        other => Ok(other?),
     }
 }
 

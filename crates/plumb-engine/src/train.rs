@@ -1,8 +1,8 @@
 //! A training run as a job: finds the model, keeps the folder to one writer, stops, pauses and goes on when asked.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
+use plumb_store::durable::write_atomic;
 use plumb_store::runs::{MANIFEST_FILE, RunLock, differences};
 use plumb_train::TrainError;
 use plumb_train::checkpoint::METRICS_FILE;
@@ -10,17 +10,15 @@ use plumb_train::config::{CheckpointConfig, MethodConfig, TrainConfig};
 use plumb_train::data::Format;
 use plumb_train::run::{CONFIG_FILE, Control, TrainEvent, Trainer};
 use plumb_vlm::{ModelConfig, ModelFiles, Processor, SmolVlm};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::device::{self, DeviceChoice};
+use crate::device::{self, DeviceChoice, OpenDevice};
 use crate::error::{EngineError, Result};
+use crate::fetch::obtain;
 use crate::fingerprint::hash_model;
 use crate::job::Reporter;
 use crate::protocol::{EventKind, Outcome};
-use crate::session::obtain;
-
-/// How often a paused job looks whether it may go on.
-const PAUSE: Duration = Duration::from_millis(50);
 
 pub(crate) async fn run(
     mut config: TrainConfig,
@@ -54,6 +52,7 @@ pub(crate) async fn run(
     if begun && resume {
         same_settings(&out, &config)?;
     }
+    let choice = if begun && resume && choice == DeviceChoice::Auto { begun_on(&out) } else { choice };
     let device = device::open(choice).await?;
     reporter.note(format!("device: {} ({})", device.name, device.why));
     let scratch = dry_run.then(Scratch::new).transpose()?;
@@ -70,6 +69,7 @@ pub(crate) async fn run(
             if !look(&out, resume)? {
                 forget(&out.join(METRICS_FILE))?;
             }
+            note_device(&out, &device)?;
             Some(lock)
         }
     };
@@ -99,20 +99,54 @@ pub(crate) async fn run(
                     reporter.note(format!("{} has no checkpoint yet: the run begins anew", out.display()));
                 }
             }
-            let stepped = matches!(event, TrainEvent::Step { .. });
+            // Between batches of an evaluation too: it is made again when the run goes on.
+            let stepped = matches!(event, TrainEvent::Step { .. } | TrainEvent::Evaluating { .. });
             reporter.send(EventKind::Train(event));
             if reporter.is_paused() {
                 if stepped {
                     return Control::Save;
                 }
                 if planned || saved {
-                    wait(reporter);
+                    reporter.wait();
                 }
             }
             if reporter.is_cancelled() { Control::Stop } else { Control::Go }
         })
         .await?;
     Ok(Outcome::Train { run: out, finished: Some(finished) })
+}
+
+/// Which device a training was begun on: with another one its numbers would not be the same to the last bit.
+#[derive(Debug, Serialize, Deserialize)]
+struct BegunOn {
+    backend: String,
+    name: String,
+}
+
+/// Its file in the run's folder.
+const DEVICE_FILE: &str = "run.device";
+
+fn note_device(out: &Path, device: &OpenDevice) -> Result<()> {
+    let begun = BegunOn { backend: device.backend.to_owned(), name: device.name.clone() };
+    let path = out.join(DEVICE_FILE);
+    serde_json::to_vec(&begun)
+        .map_err(std::io::Error::from)
+        .and_then(|text| write_atomic(&path, &text))
+        .map_err(|source| EngineError::Write { file: path.display().to_string(), source })
+}
+
+/// The device that the run was begun on; one is chosen anew where that is not known or has gone.
+fn begun_on(run: &Path) -> DeviceChoice {
+    let read = std::fs::read(run.join(DEVICE_FILE)).ok();
+    let begun = read.and_then(|text| serde_json::from_slice::<BegunOn>(&text).ok());
+    match begun {
+        None => DeviceChoice::Auto,
+        Some(begun) if begun.backend == "cpu" => DeviceChoice::Cpu,
+        Some(begun) => match device::choice_of(&begun.backend, &begun.name, &device::adapters()) {
+            DeviceChoice::Gpu(None) => DeviceChoice::Auto,
+            found => found,
+        },
+    }
 }
 
 /// Removes the log of a run that ended before its first checkpoint: its steps will be made again.
@@ -122,17 +156,6 @@ fn forget(log: &Path) -> Result<()> {
             Err(EngineError::Write { file: log.display().to_string(), source })
         }
         _ => Ok(()),
-    }
-}
-
-/// Waits until the job may go on or should stop.
-fn wait(reporter: &Reporter) {
-    reporter.send(EventKind::Paused);
-    while reporter.is_paused() {
-        std::thread::sleep(PAUSE);
-    }
-    if !reporter.is_cancelled() {
-        reporter.send(EventKind::Continued);
     }
 }
 

@@ -2,7 +2,7 @@
 //! writers.
 
 use plumb_store::runs::{
-    Durability, RECORDS_FILE, Run, RunError, RunStore, canonical_line, read_manifest, read_records,
+    Durability, RECORDS_FILE, Run, RunError, RunLock, RunStore, canonical_line, read_manifest, read_records,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -165,8 +165,15 @@ fn a_second_writer_is_refused_and_told_the_process() {
     let run = Run::create(&folder, &manifest()).unwrap();
     let error = Run::resume::<Record, _>(&folder, &manifest(), &[]).unwrap_err();
     assert!(matches!(error, RunError::Locked { pid: Some(pid), .. } if pid == std::process::id()), "{error}");
+    assert!(RunLock::is_held(&folder));
     drop(run);
-    Run::resume::<Record, _>(&folder, &manifest(), &[]).unwrap();
+    assert!(!RunLock::is_held(&folder));
+    // A process that was killed leaves its number and no lock.
+    fs::write(folder.join("run.pid"), "1\n").unwrap();
+    assert!(!RunLock::is_held(&folder));
+    assert!(folder.join("run.pid").exists(), "who looks changes nothing");
+    let (_run, _) = Run::resume::<Record, _>(&folder, &manifest(), &[]).unwrap();
+    assert!(RunLock::is_held(&folder));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use egui::{Frame, Margin, RichText, ScrollArea, TextEdit, Ui};
 
 use super::{Ask, Step, marks, turn};
 use crate::cx::Cx;
+use crate::fields::sentence;
 use crate::theme::{palette, theme};
-use crate::train::fields::sentence;
 use crate::widgets;
 
 /// Most questions of a row.

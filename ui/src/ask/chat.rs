@@ -13,7 +13,7 @@ use super::setup::Setup;
 use super::{Source, Step, burn, pixels, scene, steps};
 use crate::cx::Cx;
 use crate::library::Loaded;
-use crate::train::task::Task;
+use crate::task::Task;
 
 /// Answers that are kept.
 const KEPT: usize = 100;

@@ -180,12 +180,11 @@ impl Ask {
         match show {
             Show::Picture(path) => self.open(Source::File { path: path.clone() }),
             Show::Model(folder) => {
-                self.setup.base.set(&folder.display().to_string());
-                self.setup.adapter = setup::Adapter::None;
+                self.setup.model = folder.display().to_string();
+                self.setup.adapter.clear();
             }
             Show::Adapter(folder) => {
-                self.setup.adapter = setup::Adapter::Folder;
-                self.setup.adapter_folder = folder.display().to_string();
+                self.setup.adapter = folder.display().to_string();
             }
             _ => {}
         }

@@ -13,8 +13,8 @@ use super::view::Placed;
 use super::{Ask, Source, geometry, heat_bar, pixels, scene};
 use crate::cx::{Cx, Wish};
 use crate::library::Loaded;
+use crate::task::Task;
 use crate::theme::{palette, theme};
-use crate::train::task::Task;
 use crate::widgets;
 
 /// The longest side of what is drawn: more than a window has.

@@ -54,7 +54,7 @@ impl Quantity {
                     Unit::Foot => ("ft", 0.3048),
                     Unit::Yard => ("yd", 0.9144),
                 };
-                let own = |metres_: f64| super::super::train::fields::number_text(round(metres_ / metres));
+                let own = |metres_: f64| crate::fields::number_text(round(metres_ / metres));
                 let mut text = format!("{} {unit}", own(length.metres));
                 if length.tolerance > 0.0 && length.tolerance.is_finite() {
                     let low = (length.metres - length.tolerance).max(0.0);

@@ -11,28 +11,18 @@ use serde::{Deserialize, Serialize};
 
 use super::{Ask, Source};
 use crate::cx::{Cx, Wish};
-use crate::train::base::{Base, device};
-use crate::train::data::PROMPTS;
-use crate::train::fields::{Fields, Problems, path};
+use crate::fields::{Fields, Problems, path};
+use crate::picker::{self, Named, PROMPTS};
 use crate::widgets;
-
-/// What stands on the model.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Adapter {
-    #[default]
-    None,
-    Demo,
-    Folder,
-}
 
 /// Who answers, and how.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Setup {
-    pub(crate) base: Base,
-    pub(crate) adapter: Adapter,
-    pub(crate) adapter_folder: String,
+    /// `demo`, a hub id or a folder.
+    pub(crate) model: String,
+    /// `demo` or a folder; empty for none.
+    pub(crate) adapter: String,
     /// Model and adapter of it are not used: the fields above say them.
     request: ModelRequest,
     random: bool,
@@ -54,9 +44,8 @@ impl Default for Setup {
             adapter: None,
         };
         Self {
-            base: Base::default(),
-            adapter: Adapter::None,
-            adapter_folder: String::new(),
+            model: demo::NAME.to_owned(),
+            adapter: String::new(),
             request,
             random: false,
             temperature: 0.7,
@@ -72,12 +61,9 @@ impl Default for Setup {
 impl Setup {
     /// As the engine takes it.
     pub(crate) fn model(&self) -> ModelRequest {
-        let adapter = match self.adapter {
-            Adapter::None => None,
-            Adapter::Demo => Some(PathBuf::from(demo::NAME)),
-            Adapter::Folder => Some(PathBuf::from(self.adapter_folder.trim())),
-        };
-        ModelRequest { model: self.base.name(), adapter, ..self.request.clone() }
+        let adapter = picker::resolved(&self.adapter);
+        let adapter = (!adapter.is_empty()).then(|| PathBuf::from(adapter));
+        ModelRequest { model: picker::resolved(&self.model), adapter, ..self.request.clone() }
     }
 
     pub(crate) fn sampling(&self) -> Sampling {
@@ -92,10 +78,7 @@ impl Setup {
     /// What cannot be used.
     pub(crate) fn check(&self) -> Problems {
         let mut problems = Problems::default();
-        self.base.check(&mut problems);
-        if self.adapter == Adapter::Folder && self.adapter_folder.trim().is_empty() {
-            problems.add("adapter", "Choose the folder of an adapter, or that of the training that made it");
-        }
+        picker::check_model(&self.model, &mut problems);
         if self.random {
             if !(self.temperature.is_finite() && self.temperature > 0.0 && self.temperature <= 100.0) {
                 problems.add("temperature", "A temperature is a number above 0; 0.7 is usual");
@@ -124,9 +107,10 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
         let mut fields = Fields { ui, problems: &problems };
         let setup = &mut ask.setup;
         fields.group("Model", true, &["model", "adapter"], |f| {
-            setup.base.ui(f);
-            adapter(f, setup);
-            device(f, &mut setup.request.device);
+            picker::named(f.ui, cx, Named::Model, &mut setup.model);
+            f.said("model");
+            picker::named(f.ui, cx, Named::Adapter, &mut setup.adapter);
+            f.ui.horizontal(|ui| picker::device(ui, cx, &mut setup.request.device));
             f.precision(
                 "Weights",
                 "Their type; what the device runs best by itself",
@@ -138,15 +122,6 @@ pub(super) fn ui(ask: &mut Ask, ui: &mut Ui, cx: &mut Cx<'_>) {
         fields.group("Answer", true, &["temperature", "top", "max_tokens"], |f| answer(f, setup));
         pictures(ask, ui, cx);
     });
-}
-
-fn adapter(f: &mut Fields<'_>, setup: &mut Setup) {
-    let options = [(Adapter::None, "none"), (Adapter::Demo, "the demo's"), (Adapter::Folder, "folder")];
-    f.choice("Adapter", "What was learned on top of the model", &mut setup.adapter, &options);
-    if setup.adapter == Adapter::Folder {
-        path(f.ui, "Folder of the adapter", "adapter or training", &mut setup.adapter_folder, true);
-    }
-    f.said("adapter");
 }
 
 fn answer(f: &mut Fields<'_>, setup: &mut Setup) {
@@ -229,7 +204,7 @@ mod tests {
             ("top_k", |s| s.top_k = Some(0)),
             ("max_tokens", |s| s.max_tokens = usize::MAX),
             ("longest_edge", |s| s.request.longest_edge = Some(1)),
-            ("adapter", |s| s.adapter = Adapter::Folder),
+            ("model", |s| s.model.clear()),
         ];
         for (key, change) in changes {
             let mut setup = Setup { random: true, ..Setup::default() };
@@ -241,7 +216,7 @@ mod tests {
 
     #[test]
     fn what_is_chosen_is_asked() {
-        let setup = Setup { adapter: Adapter::Demo, random: true, seed: 7, ..Setup::default() };
+        let setup = Setup { adapter: "demo".to_owned(), random: true, seed: 7, ..Setup::default() };
         assert_eq!(setup.model().adapter, Some(PathBuf::from("demo")));
         assert!(matches!(setup.sampling(), Sampling::Random { seed: 7, .. }));
         assert_eq!(Setup::default().sampling(), Sampling::Greedy);

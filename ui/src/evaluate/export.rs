@@ -14,6 +14,7 @@ use super::pictures::{SMALL, Small, reduced};
 use super::state::Note;
 use super::{Evaluate, html, place, words};
 use crate::cx::{Cx, Wish};
+use crate::dialog;
 use crate::library::Loaded;
 
 /// Pictures that a page holds at most.
@@ -188,26 +189,15 @@ fn gather(gathering: &mut Gathering, cx: &mut Cx<'_>) {
     gathering.flying = still;
 }
 
-/// Whether the desktop can be asked for a file: on Linux a dialog comes over the session bus.
-fn has_dialog() -> bool {
-    if !cfg!(target_os = "linux") {
-        return true;
-    }
-    let bus = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| Path::new(&dir).join("bus"));
-    std::env::var_os("DBUS_SESSION_BUS_ADDRESS").is_some() || bus.is_some_and(|bus| bus.exists())
-}
+/// What a run is written as.
+const FILTERS: [dialog::Filter; 3] = [("Page", &["html"]), ("Table", &["csv"]), ("Everything", &["json"])];
 
 fn write(document: &Document, target: Target) -> Written {
     let run = document.run().ok_or("there is no run to export")?;
-    if target == Target::Dialog && has_dialog() {
+    if target == Target::Dialog && dialog::is_there() {
         let name = run.folder.file_name().map_or_else(|| "run".into(), |name| name.to_string_lossy());
-        let chosen = rfd::FileDialog::new()
-            .set_title("Export the run")
-            .set_file_name(format!("{name}.html"))
-            .add_filter("Page", &["html"])
-            .add_filter("Table", &["csv"])
-            .add_filter("Everything", &["json"])
-            .save_file();
+        let want = dialog::Want::Save(format!("{name}.html"));
+        let chosen = dialog::Question { title: "Export the run", want, filters: &FILTERS }.wait();
         let Some(mut path) = chosen else { return Ok(None) };
         if path.extension().is_none() {
             path.set_extension("html");

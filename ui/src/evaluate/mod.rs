@@ -34,7 +34,7 @@ use std::sync::Arc;
 
 use egui::Ui;
 use plumb_bench::Report;
-use plumb_engine::look::{Look, RunSeen};
+use plumb_engine::look::{Look, RunSeen, Unfinished};
 use plumb_engine::{Event, EventKind, ImageMode, JobId, Outcome};
 use serde::{Deserialize, Serialize};
 
@@ -95,7 +95,6 @@ struct Now {
     viewer: viewer::Viewer,
     reruns: rerun::Reruns,
     export: export::Exporter,
-    dialog: setup::Dialog,
 }
 
 impl Evaluate {
@@ -138,10 +137,19 @@ impl Evaluate {
                 self.setup.bench = path.display().to_string();
                 self.close_run();
             }
-            Show::Model(path) => self.setup.model = path.display().to_string(),
+            Show::Model(path) => {
+                self.setup.model = path.display().to_string();
+                // An adapter belongs to the model before.
+                self.setup.adapter.clear();
+            }
             Show::Adapter(path) => self.setup.adapter = path.display().to_string(),
             _ => {}
         }
+    }
+
+    /// Goes on with an evaluation that was cut short.
+    pub fn take_up(&mut self, run: &Unfinished, cx: &mut Cx<'_>) {
+        runs::take_up(self, cx, run);
     }
 
     /// Hears of a job.
@@ -230,7 +238,7 @@ impl Evaluate {
         let name = state::run_name(&print.model, &adapter, &bench, ImageMode::Blind, unix_secs());
         // Beside the run, where it is looked for.
         let out = folder.parent().map_or_else(|| cx.runs.join(&name), |parent| parent.join(&name));
-        let request = state::request_of(manifest, ImageMode::Blind, out.clone());
+        let request = manifest.request(ImageMode::Blind, out.clone(), &cx.adapters());
         let title = format!("Evaluating {} without pictures", words::last(&print.model));
         self.follow(title, request, &out, &manifest.bench, ImageMode::Blind, cx);
     }

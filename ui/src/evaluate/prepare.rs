@@ -54,7 +54,6 @@ impl MadeOf {
 impl Evaluate {
     /// Takes what has been read and makes anew what hangs on it.
     pub(super) fn prepare(&mut self, ctx: &Context, cx: &mut Cx<'_>) {
-        self.now.dialog.take(&mut self.setup);
         self.now.pictures.pump(ctx, cx);
         export::pump(self, cx);
         self.take_earlier(cx);

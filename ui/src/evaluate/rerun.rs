@@ -1,8 +1,6 @@
 //! The chosen sample, asked again with something changed, beside what it said before.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, TryRecvError};
 
 use egui::{Button, RichText, TextEdit, Ui};
 use plumb_bench::Sample;
@@ -10,8 +8,9 @@ use plumb_bench::sample::letter;
 use plumb_engine::{Event, EventKind, JobId, Outcome, Request, RerunImage, RerunOutcome};
 
 use super::data::{self, Data, Run};
-use super::{Evaluate, place, sample, state, table, words};
+use super::{Evaluate, place, sample, table, words};
 use crate::cx::Cx;
+use crate::dialog::{self, Dialog, Question};
 use crate::theme::palette;
 use crate::widgets;
 
@@ -43,7 +42,7 @@ pub(super) struct Reruns {
     /// What is changed, of the sample on show.
     change: Change,
     of: Option<Place>,
-    file: Option<(Place, Receiver<Option<PathBuf>>)>,
+    file: Option<(Place, Dialog)>,
 }
 
 impl Reruns {
@@ -142,7 +141,7 @@ pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui, cx: &mut Cx<'_>, data: &Data
         let waiting = state.now.reruns.file.is_some();
         let other = Button::new("Other picture…");
         if ui.add_enabled(!waiting, other).accessible_name("Ask again: Other picture").clicked() {
-            choose(state, cx, &kept);
+            choose(state, ui.ctx(), cx, &kept);
         }
     });
     changes(state, ui, data, at, row);
@@ -211,35 +210,23 @@ fn send(state: &mut Evaluate, cx: &mut Cx<'_>, data: &Data, at: usize, image: Re
         image,
         preset: run.map_or(setup.preset, |run| run.preset),
         scoring: run.map_or(setup.scoring, |run| run.scoring),
-        max_tokens: run.map_or(setup.max_tokens, |run| state::max_tokens(&run.decoding)),
+        max_tokens: run.map_or(setup.max_tokens, |run| run.max_tokens()),
     };
     if let Some(job) = cx.start(format!("Asking #{} again: {said}", row.id), request) {
         state.now.reruns.add(kept.clone(), Again { job, said, outcome: None });
     }
 }
 
-fn choose(state: &mut Evaluate, cx: &mut Cx<'_>, kept: &Place) {
-    let (to_window, chosen) = std::sync::mpsc::channel();
-    let started = std::thread::Builder::new().name("plumb-dialog".into()).spawn(move || {
-        let file = rfd::FileDialog::new()
-            .set_title("Choose a picture")
-            .add_filter("Pictures", &["png", "jpg", "jpeg", "webp", "bmp", "tif", "tiff", "gif"])
-            .pick_file();
-        to_window.send(file).ok();
-    });
-    match started {
-        Ok(_) => state.now.reruns.file = Some((kept.clone(), chosen)),
-        Err(error) => cx.fail(format!("No dialog can be opened: {error}")),
+fn choose(state: &mut Evaluate, ctx: &egui::Context, cx: &mut Cx<'_>, kept: &Place) {
+    match Dialog::open(ctx, Question::file("Choose a picture", &[dialog::PICTURES])) {
+        Ok(dialog) => state.now.reruns.file = Some((kept.clone(), dialog)),
+        Err(error) => cx.fail(error),
     }
 }
 
 fn take_file(state: &mut Evaluate, cx: &mut Cx<'_>, data: &Data, at: usize, kept: &Place) {
-    let Some((of, chosen)) = &state.now.reruns.file else { return };
-    let answer = match chosen.try_recv() {
-        Err(TryRecvError::Empty) => return,
-        Err(TryRecvError::Disconnected) => None,
-        Ok(path) => path,
-    };
+    let Some((of, dialog)) = &state.now.reruns.file else { return };
+    let Some(answer) = dialog.poll() else { return };
     // Another sample was chosen meanwhile: the picture was meant for the one before.
     let same = of == kept;
     state.now.reruns.file = None;

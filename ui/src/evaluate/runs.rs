@@ -1,12 +1,12 @@
 //! The runs that are there: which is shown, which is compared with it, which can go on.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use egui::{Button, RichText, Ui};
-use plumb_engine::look::{Look, RunListed, Seen};
-use plumb_engine::{ImageMode, RunManifest};
+use plumb_engine::look::{Look, RunListed, Seen, Unfinished};
+use plumb_engine::{ImageMode, Request, RunManifest};
 
-use super::state::{Live, image_name, request_of};
+use super::state::{Live, image_name};
 use super::{Evaluate, export, words};
 use crate::cx::Cx;
 use crate::library::Loaded;
@@ -163,10 +163,34 @@ fn one(state: &mut Evaluate, ui: &mut Ui, cx: &mut Cx<'_>, run: &RunListed) {
 }
 
 fn go_on(state: &mut Evaluate, cx: &mut Cx<'_>, run: &RunListed, manifest: &RunManifest) {
-    let request = request_of(manifest, manifest.image, run.folder.clone());
-    let title = format!("Going on with {}", describe(manifest));
-    if let Some(job) = cx.start(title, request) {
-        state.now.live.push(Live::new(job, &run.folder, &manifest.bench, manifest.image));
+    let request = manifest.request(manifest.image, run.folder.clone(), &cx.adapters());
+    let what = describe(manifest);
+    begin(state, cx, &what, request, &run.folder, manifest.image);
+}
+
+/// Goes on with an evaluation that was cut short.
+pub(super) fn take_up(state: &mut Evaluate, cx: &mut Cx<'_>, run: &Unfinished) {
+    let mut what = words::last(&run.model).to_owned();
+    if run.image != ImageMode::Full {
+        what.push_str(&format!(" {}", image_name(run.image)));
+    }
+    if !state.now.live.iter().any(|live| live.folder == run.folder) {
+        begin(state, cx, &what, run.request.clone(), &run.folder, run.image);
+    }
+}
+
+fn begin(
+    state: &mut Evaluate,
+    cx: &mut Cx<'_>,
+    what: &str,
+    request: Request,
+    folder: &Path,
+    image: ImageMode,
+) {
+    let Request::Eval { bench, .. } = &request else { return };
+    let bench = bench.clone();
+    if let Some(job) = cx.start(format!("Going on with {what}"), request) {
+        state.now.live.push(Live::new(job, folder, &bench, image));
         state.now.follow = Some(job);
     }
 }

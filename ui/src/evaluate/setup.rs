@@ -1,84 +1,29 @@
 //! What is run on what, and the runs that are there.
 
-use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, TryRecvError};
-
-use egui::{ComboBox, RichText, ScrollArea, TextEdit, Ui};
+use egui::{ComboBox, RichText, ScrollArea, Ui};
 use plumb_bench::{Identity, PromptPreset};
-use plumb_engine::look::{BenchSeen, Look, Seen};
-use plumb_engine::{DeviceChoice, ImageMode, Scoring};
+use plumb_engine::look::BenchSeen;
+use plumb_engine::{ImageMode, Scoring};
 
-use super::state::{DEMO, Setup, image_name, preset_name, scoring_name};
+use super::state::{image_name, preset_name, scoring_name};
 use super::{Evaluate, facet_list, runs, words};
 use crate::cx::Cx;
-use crate::library::Loaded;
+use crate::picker::{self, Named};
 use crate::theme::{palette, theme};
 use crate::widgets;
 
-/// Which field a dialog is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Field {
-    Model,
-    Adapter,
-    Bench,
-}
-
-/// A field that is being typed into, and an open file dialog.
-#[derive(Default)]
-pub(super) struct Dialog {
-    draft: Option<(Field, String)>,
-    open: Option<(Field, Receiver<Option<PathBuf>>)>,
-}
-
-impl Dialog {
-    /// Puts what was chosen into its field.
-    pub(super) fn take(&mut self, setup: &mut Setup) {
-        let Some((field, chosen)) = &self.open else { return };
-        let path = match chosen.try_recv() {
-            Err(TryRecvError::Empty) => return,
-            Err(TryRecvError::Disconnected) => None,
-            Ok(path) => path,
-        };
-        if let Some(path) = path {
-            let text = path.display().to_string();
-            match field {
-                Field::Model => setup.model = text,
-                Field::Adapter => setup.adapter = text,
-                Field::Bench => setup.bench = text,
-            }
-        }
-        self.open = None;
-    }
-
-    fn choose(&mut self, field: Field, folder: bool, cx: &mut Cx<'_>) {
-        let (to_window, chosen) = std::sync::mpsc::channel();
-        let started = std::thread::Builder::new().name("plumb-dialog".into()).spawn(move || {
-            let dialog = rfd::FileDialog::new();
-            let path = match (field, folder) {
-                (Field::Bench, false) => dialog
-                    .set_title("Choose a benchmark")
-                    .add_filter("Benchmarks", &["parquet", "jsonl", "json"])
-                    .pick_file(),
-                (Field::Bench, true) => dialog.set_title("Choose the folder of a benchmark").pick_folder(),
-                (Field::Model, _) => dialog.set_title("Choose the folder of a model").pick_folder(),
-                (Field::Adapter, _) => dialog.set_title("Choose the folder of an adapter").pick_folder(),
-            };
-            to_window.send(path).ok();
-        });
-        match started {
-            Ok(_) => self.open = Some((field, chosen)),
-            Err(error) => cx.fail(format!("No dialog can be opened: {error}")),
-        }
-    }
-}
-
 pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui, cx: &mut Cx<'_>) {
     ScrollArea::vertical().id_salt("setup").auto_shrink(false).show(ui, |ui| {
-        named(state, ui, cx, Field::Model);
-        named(state, ui, cx, Field::Adapter);
-        named(state, ui, cx, Field::Bench);
+        picker::named(ui, cx, Named::Model, &mut state.setup.model);
+        picker::named(ui, cx, Named::Adapter, &mut state.setup.adapter);
+        let before = state.setup.bench.clone();
+        picker::named(ui, cx, Named::Bench, &mut state.setup.bench);
+        // Another benchmark is shown at once, and the run of the one before is not of it.
+        if state.setup.bench != before {
+            state.close_run();
+        }
         identity(state, ui);
-        choices(state, ui);
+        choices(state, ui, cx);
         buttons(state, ui, cx);
         runs::ui(state, ui, cx);
         if let Some(data) = state.now.data.clone() {
@@ -86,93 +31,6 @@ pub(super) fn ui(state: &mut Evaluate, ui: &mut Ui, cx: &mut Cx<'_>) {
             facet_list::ui(state, ui, &data);
         }
     });
-}
-
-fn named(state: &mut Evaluate, ui: &mut Ui, cx: &mut Cx<'_>, field: Field) {
-    let (title, hint, about) = match field {
-        Field::Model => (
-            "Model",
-            "demo, organisation/name or a folder",
-            "A name is looked up on the Hugging Face hub and downloaded once",
-        ),
-        Field::Adapter => (
-            "Adapter",
-            "none",
-            "A small set of trained weights on top of the model; the folder of an adapter or of a training",
-        ),
-        Field::Bench => (
-            "Benchmark",
-            "demo or a parquet file",
-            "Multiple-choice questions with pictures, with CV-Bench's columns",
-        ),
-    };
-    let heading = RichText::new(title).small().color(palette(ui).dim);
-    ui.label(heading).on_hover_text(about);
-    let text = match field {
-        Field::Model => &mut state.setup.model,
-        Field::Adapter => &mut state.setup.adapter,
-        Field::Bench => &mut state.setup.bench,
-    };
-    let before = text.clone();
-    ui.horizontal(|ui| {
-        let width = (ui.available_width() - 74.0).max(60.0);
-        let draft = &mut state.now.dialog.draft;
-        let mut typed = match draft {
-            Some((of, typed)) if *of == field => typed.clone(),
-            _ => before.clone(),
-        };
-        let edit = TextEdit::singleline(&mut typed).hint_text(hint).desired_width(width);
-        let shown = if before.is_empty() { "Nothing is chosen" } else { before.as_str() };
-        let edit = ui.add(edit).on_hover_text(shown).accessible_name(title);
-        // Half a path is not looked for.
-        if edit.has_focus() {
-            *draft = Some((field, typed));
-        } else if draft.as_ref().is_some_and(|(of, _)| *of == field) {
-            *draft = None;
-            *text = typed;
-        }
-        let dialog = &mut state.now.dialog;
-        let menu = ui.menu_button("Choose", |ui| {
-            if ui.button("Demo").on_hover_text("What comes with the program").clicked() {
-                DEMO.clone_into(text);
-                ui.close();
-            }
-            if field == Field::Adapter && ui.button("None").clicked() {
-                text.clear();
-                ui.close();
-            }
-            if field == Field::Bench && ui.button("File…").clicked() {
-                dialog.choose(field, false, cx);
-                ui.close();
-            }
-            if ui.button("Folder…").clicked() {
-                dialog.choose(field, true, cx);
-                ui.close();
-            }
-        });
-        menu.response.accessible_name(format!("Choose: {title}"));
-    });
-    // Another benchmark is shown at once, and the run of the one before is not of it.
-    if field == Field::Bench && state.setup.bench != before {
-        state.close_run();
-    }
-    if field == Field::Model && state.setup.model.trim() == DEMO {
-        demo(ui, cx);
-    }
-}
-
-/// Says where the demo pack is, or that it is not here.
-fn demo(ui: &mut Ui, cx: &mut Cx<'_>) {
-    match cx.look(&Look::Demo) {
-        Loaded::Failed(error) => widgets::failure(ui, &error),
-        Loaded::Ready(seen) => {
-            if let Seen::Demo { model, .. } = &*seen {
-                let about = format!("It knows rendered rooms, not photographs\n{}", model.display());
-                widgets::dim(ui, "the demo model of a million parameters").on_hover_text(about);
-            }
-        }
-        Loaded::Waiting => {}
-    }
 }
 
 /// What the benchmark is, by its content.
@@ -224,7 +82,7 @@ fn tasks(bench: &BenchSeen) -> String {
     if named.len() > 6 { format!("{} tasks", named.len()) } else { named.join(", ") }
 }
 
-fn choices(state: &mut Evaluate, ui: &mut Ui) {
+fn choices(state: &mut Evaluate, ui: &mut Ui, cx: &mut Cx<'_>) {
     let setup = &mut state.setup;
     let heading = RichText::new("How it is asked").small().color(palette(ui).dim);
     let said = format!("{}, {}", preset_name(setup.preset), scoring_name(setup.scoring));
@@ -234,9 +92,8 @@ fn choices(state: &mut Evaluate, ui: &mut Ui) {
             pick(ui, "Scoring", &mut setup.scoring, &[Scoring::Loglik, Scoring::Generate], scoring_name);
             let images = [ImageMode::Full, ImageMode::Blind, ImageMode::Blank];
             pick(ui, "Pictures", &mut setup.image, &images, image_name);
-            let mut devices = vec![DeviceChoice::Auto, DeviceChoice::Cpu, DeviceChoice::Gpu(None)];
-            devices.extend((0..4).map(|n| DeviceChoice::Gpu(Some(n))));
-            pick(ui, "Device", &mut setup.device, &devices, device_name);
+            picker::device(ui, cx, &mut setup.device);
+            ui.end_row();
             let label = widgets::dim(ui, "First rows");
             ui.horizontal(|ui| {
                 let value = egui::DragValue::new(&mut setup.limit).range(0..=100_000_usize);
@@ -255,19 +112,6 @@ fn choices(state: &mut Evaluate, ui: &mut Ui) {
     });
     if shown.fully_closed() {
         widgets::dim(ui, said);
-    }
-}
-
-fn device_name(device: DeviceChoice) -> &'static str {
-    match device {
-        DeviceChoice::Auto => "automatic",
-        DeviceChoice::Cpu => "CPU",
-        DeviceChoice::Gpu(None) => "GPU",
-        DeviceChoice::Gpu(Some(0)) => "GPU 0",
-        DeviceChoice::Gpu(Some(1)) => "GPU 1",
-        DeviceChoice::Gpu(Some(2)) => "GPU 2",
-        DeviceChoice::Gpu(Some(3)) => "GPU 3",
-        DeviceChoice::Gpu(Some(_)) => "another GPU",
     }
 }
 

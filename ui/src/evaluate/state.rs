@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use plumb_bench::{PromptPreset, Sample};
+use plumb_engine::eval::MAX_TOKENS;
 use plumb_engine::{
     DeviceChoice, Event, EventKind, ImageMode, JobId, ModelRequest, Request, RunManifest, Scoring,
 };
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::data::{Given, Mark};
 use super::words;
+use crate::picker;
 
 /// The name of the demo pack's model, adapter and benchmark.
 pub(super) const DEMO: &str = "demo";
@@ -45,7 +47,7 @@ impl Default for Setup {
             image: ImageMode::default(),
             limit: 0,
             device: DeviceChoice::default(),
-            max_tokens: 32,
+            max_tokens: MAX_TOKENS,
         }
     }
 }
@@ -54,11 +56,11 @@ impl Setup {
     pub(super) fn model_request(&self) -> ModelRequest {
         let adapter = self.adapter.trim();
         ModelRequest {
-            model: self.model.trim().to_owned(),
+            model: picker::resolved(&self.model),
             device: self.device,
             precision: None,
             longest_edge: None,
-            adapter: (!adapter.is_empty()).then(|| PathBuf::from(adapter)),
+            adapter: (!adapter.is_empty()).then(|| PathBuf::from(picker::resolved(adapter))),
         }
     }
 
@@ -97,38 +99,7 @@ impl Setup {
         if own.model == print.model && own.adapter == adapter {
             return own;
         }
-        ModelRequest { device: self.device, ..exact(run) }
-    }
-}
-
-/// The model with everything that a run's fingerprint says of it.
-fn exact(run: &RunManifest) -> ModelRequest {
-    let print = &run.fingerprint;
-    ModelRequest {
-        model: print.model.clone(),
-        device: if print.backend == "cpu" { DeviceChoice::Cpu } else { DeviceChoice::Gpu(None) },
-        precision: serde_json::from_value(print.dtype.clone().into()).ok(),
-        longest_edge: Some(print.longest_edge),
-        adapter: print.adapter.as_ref().map(PathBuf::from),
-    }
-}
-
-/// Tokens of an answer that was written: `greedy, at most 32 tokens`.
-pub(super) fn max_tokens(decoding: &str) -> usize {
-    decoding.split_whitespace().find_map(|word| word.parse().ok()).unwrap_or(Setup::default().max_tokens)
-}
-
-/// The request that goes on with `run`, or with another `image` makes its baseline.
-pub(super) fn request_of(run: &RunManifest, image: ImageMode, out: PathBuf) -> Request {
-    Request::Eval {
-        model: exact(run),
-        bench: run.bench.clone(),
-        out,
-        preset: run.preset,
-        scoring: run.scoring,
-        image,
-        limit: Some(run.samples),
-        max_tokens: max_tokens(&run.decoding),
+        ModelRequest { device: self.device, ..run.model_request(&[]) }
     }
 }
 
@@ -350,7 +321,5 @@ mod tests {
     fn a_setup_of_another_version_still_reads() {
         let setup: Setup = serde_json::from_str("{\"model\": \"x\"}").unwrap();
         assert_eq!((setup.model.as_str(), setup.bench.as_str(), setup.missing()), ("x", DEMO, None));
-        assert_eq!(max_tokens("greedy, at most 48 tokens"), 48);
-        assert_eq!(max_tokens("loglik"), 32);
     }
 }

@@ -8,7 +8,7 @@ use super::form::Form;
 /// What is wrong with the form.
 pub(crate) fn check(form: &Form) -> Problems {
     let mut problems = Problems::default();
-    form.base.check(&mut problems);
+    crate::picker::check_model(&form.model, &mut problems);
     name(&form.name, &mut problems);
     let config = &form.config;
     data(config, &mut problems);
@@ -230,7 +230,7 @@ mod tests {
             ("data.0.weight", |f| f.config.data[0].weight = f64::NAN),
             ("data.0.images", |f| f.config.data[0].images = Some("".into())),
             ("name", |f| f.name = "../else".to_owned()),
-            ("model", |f| f.base.place = crate::train::base::Place::Folder),
+            ("model", |f| f.model.clear()),
             ("method.rank", |f| f.config.method = rank(usize::MAX)),
             ("method.rank", |f| f.config.method = rank(0)),
             ("method.tokens", |f| f.config.method = MethodConfig::PromptTuning { tokens: 1 << 40 }),

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use plumb_bench::PromptPreset;
 use plumb_train::config::DataConfig;
 use plumb_train::data::LetterForm;
 
@@ -14,14 +13,6 @@ const LETTERS: [(LetterForm, &str); 4] = [
     (LetterForm::Bracketed, "(A)"),
     (LetterForm::WithText, "(A) left"),
     (LetterForm::Text, "left"),
-];
-
-/// The wordings of questions by their names.
-pub(crate) const PROMPTS: [(PromptPreset, &str); 4] = [
-    (PromptPreset::Official, "official"),
-    (PromptPreset::LmmsEval, "lmms-eval"),
-    (PromptPreset::VlmEvalKit, "VLMEvalKit"),
-    (PromptPreset::SmolvlmMcq, "SmolVLM's own"),
 ];
 
 /// Draws the fields; `demo` is the folder of the demo's scenes.
@@ -82,7 +73,12 @@ fn one(fields: &mut Fields<'_>, i: usize, data: &mut DataConfig, several: bool, 
     let hover = "Only questions of these types, such as mc_depth; all where empty";
     fields.list("", "Types", hover, &mut data.kinds);
     fields.choice("Right option", "How the right option is said", &mut data.letters, &LETTERS);
-    fields.choice("Wording", "How multiple-choice questions are put", &mut data.prompt, &PROMPTS);
+    fields.choice(
+        "Wording",
+        "How multiple-choice questions are put",
+        &mut data.prompt,
+        &crate::picker::PROMPTS,
+    );
     let hover = "Where no weight is given, spatial sets get 5 % of the tokens together, as in SpatialVLM";
     fields.toggle("Spatial data", hover, &mut data.spatial);
     let mut elsewhere = data.images.is_some();

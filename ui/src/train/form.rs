@@ -3,24 +3,25 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use plumb_engine::DeviceChoice;
+use plumb_engine::{DeviceChoice, demo};
 use plumb_train::config::{DataConfig, TrainConfig};
 use plumb_train::data::LetterForm;
 use serde::{Deserialize, Serialize};
 
-use super::base::Base;
 use super::presets::{Preset, word};
+use crate::picker;
 
 /// What the left pane holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Form {
     pub(crate) preset: Preset,
-    pub(crate) base: Base,
+    /// `demo`, a hub id or a folder.
+    pub(crate) model: String,
     /// Name of the run's folder; made of method and time where empty.
     pub(crate) name: String,
     pub(crate) device: DeviceChoice,
-    /// Model and folder of it are not used: `base` and `name` say them.
+    /// Model and folder of it are not used: `model` and `name` say them.
     #[serde(with = "as_toml")]
     pub(crate) config: TrainConfig,
     /// Whether the demo's questions were put in once: who takes them out again wants them out.
@@ -33,7 +34,7 @@ impl Default for Form {
         Preset::Quick.apply(&mut config);
         Self {
             preset: Preset::Quick,
-            base: Base::default(),
+            model: demo::NAME.to_owned(),
             name: String::new(),
             device: DeviceChoice::Auto,
             config,
@@ -78,7 +79,7 @@ impl Form {
 
     /// The form as the recipe of an earlier run has it.
     pub(crate) fn like(&mut self, config: TrainConfig) {
-        self.base.set(&config.model);
+        self.model.clone_from(&config.model);
         self.name.clear();
         self.filled = true;
         self.config = config;
@@ -92,7 +93,7 @@ impl Form {
     /// The run that is described, in a folder of `runs`, its paths absolute.
     pub(crate) fn run(&self, runs: &Path, now: SystemTime) -> TrainConfig {
         let mut config = self.config.clone();
-        config.model = self.base.name();
+        config.model = picker::resolved(&self.model);
         let name = self.name.trim();
         config.out = runs.join(if name.is_empty() { self.own_name(now) } else { name.to_owned() });
         let absolute = |path: &mut PathBuf| {

@@ -1,10 +1,8 @@
 //! The train workspace: a recipe, its curves, and what came of it.
 
-pub(crate) mod base;
 mod check;
 mod curves;
 pub(crate) mod data;
-pub(crate) mod fields;
 mod folders;
 mod form;
 mod mask;
@@ -18,14 +16,15 @@ mod result;
 mod run;
 mod runs;
 mod setup;
-pub(crate) mod task;
 mod trial;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use egui::Ui;
-use plumb_engine::{Event, EventKind, JobId, Request};
+use plumb_engine::look::Unfinished;
+use plumb_engine::{DeviceChoice, Event, EventKind, JobId, Request};
+use plumb_train::config::TrainConfig;
 use plumb_train::run::{Plan, TrainEvent};
 use serde::{Deserialize, Serialize};
 
@@ -33,9 +32,7 @@ use crate::command::Command;
 use crate::cx::{Cx, Show, Wish};
 use crate::jobs::Status;
 use crate::pane::Pane;
-
-/// Runs that are offered again.
-const UNFINISHED: usize = 20;
+pub(crate) use crate::{fields, task};
 
 /// What the workspace keeps; the saved part is restored at the next start.
 #[derive(Default, Serialize, Deserialize)]
@@ -46,8 +43,6 @@ pub struct Train {
     chosen: Option<PathBuf>,
     /// Runs that are drawn beside it.
     compare: Vec<PathBuf>,
-    /// Runs begun here that have not ended: a window that is killed offers them again.
-    unfinished: Vec<PathBuf>,
     plots: plots::Settings,
     result: result::Settings,
     #[serde(skip)]
@@ -95,8 +90,7 @@ enum Action {
 impl Train {
     /// Draws one of the workspace's panes.
     pub fn ui(&mut self, pane: Pane, ui: &mut Ui, cx: &mut Cx<'_>) {
-        let others: Vec<PathBuf> =
-            self.chosen.iter().chain(&self.compare).chain(&self.unfinished).cloned().collect();
+        let others: Vec<PathBuf> = self.chosen.iter().chain(&self.compare).cloned().collect();
         self.runs.folders.tick(ui.ctx(), &cx.runs, &others);
         let action = match pane {
             Pane::TrainSetup => setup::ui(self, ui, cx),
@@ -144,7 +138,7 @@ impl Train {
                 self.form.config.data.push(form::source(path.clone()));
                 self.form.filled = true;
             }
-            Show::Model(folder) => self.form.base.set(&folder.display().to_string()),
+            Show::Model(folder) => self.form.model = folder.display().to_string(),
             _ => {}
         }
     }
@@ -156,7 +150,6 @@ impl Train {
             let name = plots::name(&folder);
             match finished {
                 Some(finished) if finished.complete => {
-                    self.unfinished.retain(|own| *own != folder);
                     cx.wishes.push(Wish::Said(format!("{name} has finished after {} steps", finished.step)));
                 }
                 Some(finished) => {
@@ -235,7 +228,7 @@ impl Train {
             ));
             return;
         }
-        self.submit(config, false, cx);
+        self.submit(config, self.form.device, false, cx);
     }
 
     fn resume(&mut self, folder: &Path, cx: &mut Cx<'_>) {
@@ -251,7 +244,8 @@ impl Train {
             Some(mut config) => {
                 // A folder that was moved goes on where it is.
                 config.out = folder.to_owned();
-                self.submit(config, true, cx);
+                // By itself: the engine knows on which device it was begun.
+                self.submit(config, DeviceChoice::Auto, true, cx);
             }
             None => match self.runs.unusable(folder) {
                 Some(why) => cx.fail(why.to_owned()),
@@ -262,21 +256,21 @@ impl Train {
         }
     }
 
-    fn submit(&mut self, config: plumb_train::config::TrainConfig, resume: bool, cx: &mut Cx<'_>) {
+    /// Goes on with a training that was cut short.
+    pub fn take_up(&mut self, run: &Unfinished, cx: &mut Cx<'_>) {
+        if let Request::Train { config, device, .. } = &run.request
+            && self.runs.job(&run.folder).is_none()
+        {
+            self.runs.folders.changed();
+            self.submit((**config).clone(), *device, true, cx);
+        }
+    }
+
+    fn submit(&mut self, config: TrainConfig, device: DeviceChoice, resume: bool, cx: &mut Cx<'_>) {
         let folder = config.out.clone();
-        let request = Request::Train {
-            config: Box::new(config.clone()),
-            device: self.form.device,
-            resume,
-            dry_run: false,
-        };
+        let request = Request::Train { config: Box::new(config.clone()), device, resume, dry_run: false };
         let Some(job) = cx.start(format!("Training {}", plots::name(&folder)), request) else { return };
         self.runs.began(job, config, resume);
-        self.unfinished.retain(|own| *own != folder);
-        self.unfinished.push(folder.clone());
-        if self.unfinished.len() > UNFINISHED {
-            self.unfinished.remove(0);
-        }
         self.chosen = Some(folder);
         // The next run has a name of its own.
         self.form.name.clear();

@@ -83,7 +83,7 @@ impl Record {
                 self.saved.push(Saved { step: *step, folder: folder.clone(), bytes: *bytes });
             }
             TrainEvent::Resumed { step, .. } => self.forget_after(*step),
-            TrainEvent::Note { .. } => {}
+            TrainEvent::Note { .. } | TrainEvent::Evaluating { .. } => {}
         }
     }
 

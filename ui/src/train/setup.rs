@@ -8,8 +8,9 @@ use plumb_engine::look::{Look, Seen};
 use super::check::check;
 use super::fields::{Fields, Problems};
 use super::presets::{Preset, word};
-use super::{Action, Check, Train, base, data, method, more, plan};
+use super::{Action, Check, Train, data, method, more, plan};
 use crate::cx::Cx;
+use crate::picker::{self, Named};
 use crate::theme::{palette, theme};
 use crate::widgets;
 
@@ -30,11 +31,9 @@ pub(super) fn ui(train: &mut Train, ui: &mut Ui, cx: &mut Cx<'_>) -> Option<Acti
         action = foot(train, ui, &problems);
     });
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        let wanted = unfinished(train, ui);
-        action = action.take().or(wanted);
         recipes(train, ui);
         let mut fields = Fields { ui, problems: &problems };
-        groups(&mut fields, train, scenes.as_deref());
+        groups(&mut fields, train, cx, scenes.as_deref());
         text(train, ui, &cx.runs);
         checked(train, ui, &cx.runs);
     });
@@ -69,34 +68,6 @@ fn foot(train: &mut Train, ui: &mut Ui, problems: &Problems) -> Option<Action> {
     action
 }
 
-/// Runs that were going on when the window was closed.
-fn unfinished(train: &mut Train, ui: &mut Ui) -> Option<Action> {
-    let mut action = None;
-    let mut gone = None;
-    for folder in &train.unfinished {
-        let listed = train.runs.folders.of(folder).is_some_and(|listed| !listed.finished);
-        if !listed || train.runs.job(folder).is_some() {
-            continue;
-        }
-        let name = super::plots::name(folder);
-        Frame::new().fill(palette(ui).raised).inner_margin(theme().space.s).show(ui, |ui| {
-            ui.add(egui::Label::new(format!("{name} is not finished.")).wrap());
-            ui.horizontal(|ui| {
-                if ui.button("Continue").accessible_name(format!("Continue {name}")).clicked() {
-                    action = Some(Action::Resume(folder.clone()));
-                }
-                if ui.button("Leave it").accessible_name(format!("Leave {name}")).clicked() {
-                    gone = Some(folder.clone());
-                }
-            });
-        });
-    }
-    if let Some(gone) = gone {
-        train.unfinished.retain(|folder| *folder != gone);
-    }
-    action
-}
-
 fn recipes(train: &mut Train, ui: &mut Ui) {
     widgets::section(ui, "Recipe");
     ui.horizontal_wrapped(|ui| {
@@ -109,11 +80,12 @@ fn recipes(train: &mut Train, ui: &mut Ui) {
     });
 }
 
-fn groups(fields: &mut Fields<'_>, train: &mut Train, scenes: Option<&std::path::Path>) {
+fn groups(fields: &mut Fields<'_>, train: &mut Train, cx: &mut Cx<'_>, scenes: Option<&std::path::Path>) {
     let form = &mut train.form;
     fields.group("Model", true, &["model"], |f| {
-        form.base.ui(f);
-        base::device(f, &mut form.device);
+        picker::named(f.ui, cx, Named::Model, &mut form.model);
+        f.said("model");
+        f.ui.horizontal(|ui| picker::device(ui, cx, &mut form.device));
     });
     fields.group("Data", true, &["data"], |f| data::ui(f, form, scenes));
     let config = &mut form.config;

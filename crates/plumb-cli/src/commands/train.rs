@@ -77,6 +77,9 @@ impl View {
             TrainEvent::Step { metrics, total, eta_seconds } => {
                 self.step(metrics, *total, *eta_seconds, bars);
             }
+            TrainEvent::Evaluating { done, total, .. } => {
+                bars.progress("evaluating", *done, *total, None);
+            }
             TrainEvent::Eval(eval) => {
                 let loss = eval.loss.map_or_else(String::new, |l| format!("held-out loss {l:.4}, "));
                 let right = eval.accuracy.map_or_else(String::new, |a| format!("{:.1} % right, ", a * 100.0));

@@ -6,12 +6,14 @@
 
 pub(crate) mod bench;
 mod cloud;
+mod models;
 pub(crate) mod questions;
 mod runs;
 mod scenes;
 #[cfg(test)]
 mod tests;
 mod training;
+mod unfinished;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,10 +27,13 @@ use plumb_train::checkpoint::MetricLine;
 use serde::{Deserialize, Serialize};
 
 use crate::demo::Pack;
+use crate::device::{self, Adapter, DeviceChoice};
 use crate::error::{EngineError, Result};
 use crate::eval::RunManifest;
 use crate::job::Reporter;
 use crate::session::read_image;
+pub use models::{ModelFile, ModelListed, ModelPlanSeen, ModelsSeen};
+pub use unfinished::{Unfinished, UnfinishedKind};
 
 /// What to look at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,6 +66,15 @@ pub enum Look {
     Picture { path: PathBuf },
     /// The record of a training.
     Training { folder: PathBuf },
+    /// The evaluations and trainings in a folder and in its sub-folders that have not come to their end and that no process is
+    /// writing to, newest first.
+    Unfinished { folder: PathBuf },
+    /// What can compute.
+    Devices,
+    /// The models that the cache holds, whole or in part. No network.
+    Models,
+    /// What a download of a model of the hub would bring: asks the hub.
+    ModelPlan { model: String },
 }
 
 /// Bytes that are not part of the message.
@@ -84,16 +98,44 @@ pub struct Pixels {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "seen", rename_all = "snake_case")]
 pub enum Seen {
-    Demo { model: PathBuf, adapter: PathBuf, benchmark: PathBuf, scenes: PathBuf },
+    Demo {
+        model: PathBuf,
+        adapter: PathBuf,
+        benchmark: PathBuf,
+        scenes: PathBuf,
+    },
     Bench(BenchSeen),
-    Image { pixels: Pixels },
-    Runs { runs: Vec<RunListed> },
+    Image {
+        pixels: Pixels,
+    },
+    Runs {
+        runs: Vec<RunListed>,
+    },
     Run(Box<RunSeen>),
     Compare(Box<CompareSeen>),
-    Scenes { scenes: Vec<SceneListed> },
+    Scenes {
+        scenes: Vec<SceneListed>,
+    },
     Scene(Box<SceneSeen>),
-    Questions { questions: Vec<QaPair> },
-    Training { metrics: Vec<MetricLine>, config: String, finished: bool },
+    Questions {
+        questions: Vec<QaPair>,
+    },
+    Training {
+        metrics: Vec<MetricLine>,
+        config: String,
+        finished: bool,
+    },
+    Unfinished {
+        runs: Vec<Unfinished>,
+    },
+    /// `cpu` is the CPU's instructions, `auto` what is taken where nothing is chosen and why.
+    Devices {
+        adapters: Vec<Adapter>,
+        cpu: String,
+        auto: String,
+    },
+    Models(ModelsSeen),
+    ModelPlan(ModelPlanSeen),
 }
 
 /// A benchmark's rows.
@@ -219,7 +261,18 @@ pub(crate) fn run(look: &Look, reporter: &Reporter) -> Result<Seen> {
             Ok(Seen::Image { pixels: read_image(path)?.into() })
         }
         Look::Training { folder } => training::run(folder),
+        Look::Unfinished { folder } => Ok(Seen::Unfinished { runs: unfinished::list(folder) }),
+        Look::Devices => devices(),
+        Look::Models => models::list(reporter),
+        Look::ModelPlan { model } => models::plan(model, reporter),
     }
+}
+
+fn devices() -> Result<Seen> {
+    let adapters = device::adapters();
+    let (chosen, why) = device::decide(DeviceChoice::Auto, &adapters)?;
+    let chosen = chosen.map_or("CPU", |adapter| &adapter.name);
+    Ok(Seen::Devices { auto: format!("{chosen}: {why}"), cpu: device::cpu_name(), adapters })
 }
 
 /// # Errors

@@ -10,7 +10,7 @@ use super::Seen;
 use crate::error::{EngineError, Result};
 
 /// A description that a person wrote is a page.
-const MOST_CONFIG: u64 = 1 << 20;
+pub(super) const MOST_CONFIG: u64 = 1 << 20;
 
 /// Files of [`RESULT_FOLDER`], one of which stands in it when it is whole.
 const RESULTS: [&str; 2] = ["adapter_config.json", "config.json"];
@@ -26,7 +26,11 @@ pub(super) fn run(folder: &Path) -> Result<Seen> {
     let config = String::from_utf8(config)
         .map_err(|_| EngineError::Request(format!("{} is not a text file", path.display())))?;
     let metrics = read_metrics(&RealFs, &folder.join(METRICS_FILE)).map_err(TrainError::from)?.lines;
+    Ok(Seen::Training { metrics, config, finished: is_finished(folder) })
+}
+
+/// Whether the training in `folder` has made its result.
+pub(super) fn is_finished(folder: &Path) -> bool {
     let result = folder.join(RESULT_FOLDER);
-    let finished = RESULTS.iter().any(|file| result.join(file).is_file());
-    Ok(Seen::Training { metrics, config, finished })
+    RESULTS.iter().any(|file| result.join(file).is_file())
 }

@@ -157,6 +157,17 @@ impl Hub {
         Ok(Snapshot { folder: repo.snapshot(&plan.commit), commit: plan.commit.clone() })
     }
 
+    /// Bytes that are free on the disk of the cache, where the system tells.
+    #[must_use]
+    pub fn free_space(&self) -> Option<u64> {
+        // A cache that does not exist yet will be on the disk of the folder that is to hold it.
+        self.config
+            .cache
+            .ancestors()
+            .find(|folder| folder.is_dir())
+            .and_then(|folder| fs4::available_space(folder).ok())
+    }
+
     fn check_space(&self, needed: u64) -> Result<(), HubError> {
         match fs4::available_space(&self.config.cache) {
             Ok(available) if available < needed => {
@@ -185,7 +196,7 @@ impl Hub {
             let lock = repo.lock(&file.etag, cancel)?;
             // Another process may have finished it while this one waited.
             if !whole() {
-                let mut partial = Partial::open(repo.unfinished(&file.etag), file)?;
+                let mut partial = Partial::open(repo.unfinished(&file.etag), file, cancel)?;
                 meter.set_file(partial.have);
                 self.fill(plan, file, &mut partial, meter, cancel)?;
                 partial.publish(&blob)?;
@@ -405,7 +416,7 @@ struct Partial {
 
 impl Partial {
     /// Opens the unfinished file and hashes what is there.
-    fn open(path: PathBuf, planned: &PlannedFile) -> Result<Self, HubError> {
+    fn open(path: PathBuf, planned: &PlannedFile, cancel: &Cancel) -> Result<Self, HubError> {
         let mut file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -418,6 +429,7 @@ impl Partial {
         let mut have = 0;
         let mut buffer = vec![0; 1 << 20];
         loop {
+            cancel.check()?;
             let read = file.read(&mut buffer).map_err(io_error("reading", &path))?;
             let Some(part) = buffer.get(..read).filter(|part| !part.is_empty()) else {
                 break;

@@ -4,6 +4,9 @@ use super::{LOCK_FILE, RunError, io_error};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+/// The number of the process that holds the lock; it stays where that process was killed.
+const PID_FILE: &str = "run.pid";
+
 /// Held while a process may append. The operating system releases it when the process ends, however it ends.
 #[derive(Debug)]
 pub struct RunLock {
@@ -19,7 +22,7 @@ impl RunLock {
     pub fn take(folder: &Path) -> Result<Self, RunError> {
         let path = folder.join(LOCK_FILE);
         // The number stands beside the lock and not in it: on Windows a locked file cannot be read by others.
-        let pid_path = folder.join("run.pid");
+        let pid_path = folder.join(PID_FILE);
         let file = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -41,6 +44,26 @@ impl RunLock {
             tracing::warn!(path = %pid_path.display(), %error, "the process number could not be noted");
         }
         Ok(Self { file, pid_path })
+    }
+
+    /// Whether a process holds the lock of the run in `folder`. Nothing is written. Where it cannot be told, nobody does: to
+    /// take the lock is then what says more.
+    #[must_use]
+    pub fn is_held(folder: &Path) -> bool {
+        // A holder has its number beside the lock: without one nothing is locked, not even for a moment.
+        if !folder.join(PID_FILE).exists() {
+            return false;
+        }
+        let Ok(file) = File::open(folder.join(LOCK_FILE)) else { return false };
+        // Shared, so that two who look do not see each other.
+        match file.try_lock_shared() {
+            Ok(()) => {
+                let _ = file.unlock();
+                false
+            }
+            Err(TryLockError::WouldBlock) => true,
+            Err(TryLockError::Error(_)) => false,
+        }
     }
 }
 

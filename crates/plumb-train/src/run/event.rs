@@ -19,6 +19,13 @@ pub enum TrainEvent {
         total: u64,
         eta_seconds: f64,
     },
+    /// After each batch of an evaluation: `done` of `total` held-out samples. [`Control::Stop`] and [`Control::Save`] break it off;
+    /// it is made again when the run goes on.
+    Evaluating {
+        step: u64,
+        done: u64,
+        total: u64,
+    },
     Eval(Box<EvalMetrics>),
     Answer(SampleAnswer),
     Saved {

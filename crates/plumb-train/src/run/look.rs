@@ -11,17 +11,21 @@ use crate::checkpoint::{BestMetric, EvalMetrics, MetricLine, SampleAnswer};
 use crate::encode::{self, collate, messages};
 use crate::error::Result;
 
+/// How an evaluation ended.
+pub(super) enum Looked {
+    Whole(Control),
+    /// Nothing of it was noted: it is to be made again.
+    BrokenOff(Control),
+}
+
 impl Trainer {
-    pub(super) async fn evaluate(
-        &mut self,
-        listen: &mut dyn FnMut(TrainEvent) -> Control,
-    ) -> Result<Control> {
+    pub(super) async fn evaluate(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<Looked> {
         let begun = Instant::now();
         let chosen: Vec<(usize, u32)> = spread(&self.held_out, self.config.evaluate.samples);
         if chosen.is_empty() {
-            return Ok(Control::Go);
+            return Ok(Looked::Whole(Control::Go));
         }
-        let (mut nll, mut labels, mut right) = (0.0, 0usize, 0u64);
+        let (mut nll, mut labels, mut right, mut asked) = (0.0, 0usize, 0u64, 0u64);
         // Right and asked, by data set.
         let mut by_source = vec![(0u64, 0u64); self.data.sources.len()];
         for group in chosen.chunks(self.config.batch.samples.max(1)) {
@@ -42,6 +46,13 @@ impl Trainer {
             for ((source, _), correct) in group.iter().zip(correct) {
                 by_source[*source].0 += u64::from(correct);
                 by_source[*source].1 += 1;
+            }
+            asked += group.len() as u64;
+            let event =
+                TrainEvent::Evaluating { step: self.state.step, done: asked, total: chosen.len() as u64 };
+            let control = listen(event);
+            if control != Control::Go {
+                return Ok(Looked::BrokenOff(control));
             }
         }
         let loss = nll / labels.max(1) as f64;
@@ -83,7 +94,7 @@ impl Trainer {
                 control = Control::Stop;
             }
         }
-        Ok(control)
+        Ok(Looked::Whole(control))
     }
 
     /// What the model says now to the last question of a held-out sample.

@@ -12,6 +12,8 @@ use plumb_nn::{DropoutSeed, Precision};
 use plumb_vlm::{Processor, SmolVlm};
 use serde_json::Value;
 
+use look::Looked;
+
 use crate::auxiliary::{Auxiliary, Hints};
 use crate::checkpoint::{
     Checkpoint, CheckpointStore, LossScale, METRICS_FILE, MetricLine, MetricsLog, RealFs, Retention,
@@ -56,6 +58,8 @@ pub struct Trainer {
     started: Instant,
     seconds_before: f64,
     resumed: Option<(u64, Vec<String>)>,
+    /// Whether the evaluation of the step that is gone on from was broken off.
+    unseen: bool,
     recompute: bool,
 }
 
@@ -125,7 +129,7 @@ impl Trainer {
             rng: RngState { seed: config.seed, ..RngState::default() },
             ..TrainState::default()
         };
-        let mut resumed = None;
+        let (mut resumed, mut unseen) = (None, false);
         let stream;
         let log;
         match latest.checkpoint {
@@ -145,7 +149,12 @@ impl Trainer {
                     })?;
                 stream = BatchStream::resume(&data.mixing, &sizes, config.batch, cursor)?;
                 store.discard_after(checkpoint.step)?;
-                log = MetricsLog::resume(RealFs, &log_path, checkpoint.step)?.0;
+                let kept;
+                (log, kept) = MetricsLog::resume(RealFs, &log_path, checkpoint.step)?;
+                let every = config.evaluate.every;
+                let due = (every > 0 && checkpoint.step.is_multiple_of(every)) || checkpoint.step == total;
+                let seen = |line: &MetricLine| matches!(line, MetricLine::Eval(eval) if eval.step == checkpoint.step);
+                unseen = due && !kept.lines.iter().any(seen);
                 let skipped =
                     latest.skipped.iter().map(|s| format!("{}: {}", s.path.display(), s.why)).collect();
                 resumed = Some((checkpoint.step, skipped));
@@ -194,6 +203,7 @@ impl Trainer {
             started: Instant::now(),
             seconds_before,
             resumed,
+            unseen,
             recompute: false,
         };
         trainer.recompute = match trainer.config.recompute {
@@ -284,6 +294,7 @@ impl Trainer {
     pub async fn run(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<Finished> {
         let plan = self.plan()?;
         let mut stop = listen(TrainEvent::Plan(Box::new(plan))) == Control::Stop;
+        let fresh = self.resumed.is_none();
         if let Some((step, skipped)) = self.resumed.take() {
             stop |= listen(TrainEvent::Resumed { step, skipped }) == Control::Stop;
         }
@@ -291,8 +302,15 @@ impl Trainer {
         let mut last = None;
         let first = self.state.step;
         let mut saved = first;
-        if self.state.step == 0 && !stop && self.config.evaluate.every > 0 {
-            stop |= self.evaluate(listen).await? == Control::Stop;
+        if !stop && fresh && self.config.evaluate.every > 0 {
+            stop |= self.evaluated(listen).await?;
+        }
+        if !stop && std::mem::take(&mut self.unseen) {
+            stop |= self.evaluated(listen).await?;
+            if !stop {
+                // With what the evaluation found best.
+                stop |= self.save(listen).await? == Control::Stop;
+            }
         }
         while self.state.step < self.total && !stop {
             let metrics = self.step().await?;
@@ -306,7 +324,7 @@ impl Trainer {
             let step = self.state.step;
             let every = self.config.evaluate.every;
             if (every > 0 && step.is_multiple_of(every)) || step == self.total {
-                stop |= self.evaluate(listen).await? == Control::Stop;
+                stop |= self.evaluated(listen).await?;
             }
             let every = self.config.checkpoint.every;
             // The best so far is kept, so it must have been saved.
@@ -330,6 +348,22 @@ impl Trainer {
             seconds: self.elapsed(),
             result,
         })
+    }
+
+    /// Evaluates, saving as often as the evaluation is broken off for that. Whether the run is to stop: the evaluation is then
+    /// made when it goes on.
+    async fn evaluated(&mut self, listen: &mut dyn FnMut(TrainEvent) -> Control) -> Result<bool> {
+        loop {
+            match self.evaluate(listen).await? {
+                Looked::Whole(control) => return Ok(control == Control::Stop),
+                Looked::BrokenOff(Control::Stop) => return Ok(true),
+                Looked::BrokenOff(_) => {
+                    if self.save(listen).await? == Control::Stop {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
     }
 
     fn elapsed(&self) -> f64 {

@@ -1,10 +1,14 @@
 //! Fields with a name on the left, a value on the right, and a sentence beneath where the value cannot be used.
 
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
 use egui::emath::Numeric;
 use egui::{Align, ComboBox, DragValue, Id, Layout, Response, RichText, TextEdit, Ui};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::dialog;
 use crate::theme::{palette, theme};
 
 /// What is wrong, by the field's key.
@@ -222,42 +226,59 @@ pub(crate) fn number_text(value: f64) -> String {
 /// A folder or file by its path, with a dialog of its own.
 pub(crate) fn path(ui: &mut Ui, name: &str, hint: &str, value: &mut String, folder: bool) {
     let id = ui.make_persistent_id((name, "chosen"));
-    let chosen = ui.data(|data| data.get_temp::<Dialog>(id));
-    if let Some(dialog) = chosen {
-        match dialog.0.lock().ok().map(|task| task.poll()) {
-            Some(None) => ui.ctx().request_repaint_after(std::time::Duration::from_millis(100)),
-            Some(Some(answer)) => {
-                ui.data_mut(|data| data.remove::<Dialog>(id));
-                if let Ok(Some(path)) = answer {
-                    *value = path.display().to_string();
-                }
-            }
-            None => ui.data_mut(|data| data.remove::<Dialog>(id)),
-        }
+    if let Some(path) = chosen(ui, id) {
+        *value = path.display().to_string();
     }
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let open = ui.small_button("…").accessible_name(format!("Choose: {name}"));
             if open.on_hover_text("Choose").clicked() {
-                let asked = super::task::Task::start(ui.ctx(), "plumb-dialog", move || {
-                    let dialog = rfd::FileDialog::new();
-                    if folder { dialog.pick_folder() } else { dialog.pick_file() }
-                });
-                if let Ok(task) = asked {
-                    let dialog = Dialog(std::sync::Arc::new(std::sync::Mutex::new(task)));
-                    ui.data_mut(|data| data.insert_temp(id, dialog));
-                }
+                let title = if folder { "Choose a folder" } else { "Choose a file" };
+                let want = if folder { dialog::Want::Folder } else { dialog::Want::File };
+                ask(ui, id, dialog::Question { title, want, filters: &[] });
             }
             let edit =
                 TextEdit::singleline(value).hint_text(hint.to_owned()).desired_width(ui.available_width());
             ui.add(edit).accessible_name(name);
         });
     });
+    refusal(ui, id);
 }
 
-/// An open dialog.
+/// Opens a dialog for the field `id`; [`chosen`] has its answer.
+pub(crate) fn ask(ui: &Ui, id: Id, question: dialog::Question) {
+    let opened = dialog::Dialog::open(ui.ctx(), question);
+    ui.data_mut(|data| match opened {
+        Ok(dialog) => {
+            data.remove::<String>(id);
+            data.insert_temp(id, Opened(Arc::new(Mutex::new(dialog))));
+        }
+        Err(sentence) => {
+            data.insert_temp(id, sentence);
+        }
+    });
+}
+
+/// What was chosen for the field `id`, once.
+pub(crate) fn chosen(ui: &Ui, id: Id) -> Option<PathBuf> {
+    let dialog = ui.data(|data| data.get_temp::<Opened>(id))?;
+    let answer = dialog.0.lock().ok().map_or(Some(None), |dialog| dialog.poll());
+    if answer.is_some() {
+        ui.data_mut(|data| data.remove::<Opened>(id));
+    }
+    answer.flatten()
+}
+
+/// Says under the field `id` why no dialog was opened for it.
+pub(crate) fn refusal(ui: &mut Ui, id: Id) {
+    if let Some(text) = ui.data(|data| data.get_temp::<String>(id)) {
+        sentence(ui, &text);
+    }
+}
+
+/// An open dialog, among what egui keeps of a field.
 #[derive(Clone)]
-struct Dialog(std::sync::Arc<std::sync::Mutex<super::task::Task<Option<std::path::PathBuf>>>>);
+struct Opened(Arc<Mutex<dialog::Dialog>>);
 
 /// Bytes in the unit that people use for memory.
 pub(crate) fn bytes(bytes: u64) -> String {

@@ -1,0 +1,411 @@
+//! Getting a model: what there is, what it costs in bytes and under which licence, the download itself. Nothing is asked of the
+//! network before the person has pressed a button that says so.
+
+use std::collections::BTreeMap;
+
+use egui::{Context, Label, ProgressBar, RichText, ScrollArea, TextEdit, Ui, Window};
+use plumb_engine::look::{Look, ModelListed, ModelPlanSeen, ModelsSeen, Seen};
+use plumb_engine::{Event, EventKind, JobId, Outcome, Request};
+
+use crate::app::App;
+use crate::cx::{Cx, Wish};
+use crate::dialog::{Dialog, Question};
+use crate::jobs::{self, Status};
+use crate::library::Loaded;
+use crate::pane::Workspace;
+use crate::theme::{palette, theme};
+use crate::{picker, units, widgets};
+
+/// A model that is offered by name. Sizes are those of the weight files on the hub; the plan says the exact ones.
+struct Known {
+    id: &'static str,
+    title: &'static str,
+    about: &'static str,
+    size: &'static str,
+}
+
+const KNOWN: [Known; 4] = [
+    Known {
+        id: "HuggingFaceTB/SmolVLM-256M-Instruct",
+        title: "SmolVLM 256M",
+        about: "the smallest: runs on any laptop",
+        size: "0.5 GB",
+    },
+    Known {
+        id: "HuggingFaceTB/SmolVLM-500M-Instruct",
+        title: "SmolVLM 500M",
+        about: "a good first model",
+        size: "1.0 GB",
+    },
+    Known {
+        id: "HuggingFaceTB/SmolVLM2-500M-Video-Instruct",
+        title: "SmolVLM2 500M",
+        about: "newer, learned from video too",
+        size: "2.0 GB",
+    },
+    Known {
+        id: "HuggingFaceTB/SmolVLM-Instruct",
+        title: "SmolVLM 2.2B",
+        about: "the most able; needs 6 GB of memory, better a GPU",
+        size: "4.5 GB",
+    },
+];
+
+/// The licence of all of [`KNOWN`] by their pages; the plan says what the hub says today.
+const LICENCE: &str = "Apache-2.0";
+
+/// The window about models, and the downloads of this session.
+#[derive(Default)]
+pub(crate) struct Models {
+    pub(crate) open: bool,
+    /// Where the finished model is chosen.
+    place: Workspace,
+    typed: String,
+    /// The model whose size and licence were asked for.
+    planned: Option<String>,
+    jobs: BTreeMap<String, JobId>,
+    dialog: Option<Dialog>,
+}
+
+/// What the person wants done.
+enum Action {
+    Plan(String),
+    /// Asks the hub again.
+    Again(String),
+    Download(String),
+    Pause(JobId),
+    GoOn(JobId),
+    Stop(JobId),
+    Use(String),
+    Folder,
+}
+
+impl Models {
+    /// Opens it for the pickers of `place`.
+    pub(crate) fn show(&mut self, place: Workspace, cx: &mut Cx<'_>) {
+        (self.open, self.place) = (true, place);
+        // Another program may have fetched one.
+        cx.library.forget(&Look::Models);
+    }
+
+    /// Hears of a download; the name of a model that has come.
+    pub(crate) fn hear(&mut self, event: &Event, cx: &mut Cx<'_>) -> Option<(Workspace, String)> {
+        let (model, _) = self.jobs.iter().find(|(_, job)| **job == event.job)?;
+        let model = model.clone();
+        match &event.kind {
+            EventKind::Finished { .. }
+            | EventKind::Failed { .. }
+            | EventKind::Cancelled
+            | EventKind::Paused => {
+                cx.library.forget(&Look::Models);
+                cx.library.forget(&Look::ModelPlan { model: model.clone() });
+            }
+            _ => return None,
+        }
+        if !matches!(&event.kind, EventKind::Finished { outcome: Outcome::Fetch { .. } }) {
+            return None;
+        }
+        self.jobs.remove(&model);
+        if self.planned.as_ref() == Some(&model) {
+            self.planned = None;
+        }
+        Some((self.place, model))
+    }
+}
+
+/// Draws the window, where it is open.
+pub(crate) fn window(app: &mut App, ctx: &Context, now: f64) {
+    if let Some(answer) = app.models.dialog.as_ref().and_then(Dialog::poll) {
+        app.models.dialog = None;
+        if let Some(folder) = answer {
+            app.models.open = false;
+            app.open(ctx, vec![folder]);
+        }
+    }
+    if !app.models.open {
+        return;
+    }
+    let mut open = true;
+    let mut action = None;
+    let mut models = std::mem::take(&mut app.models);
+    let height = (ctx.content_rect().height() - 120.0).clamp(160.0, 560.0);
+    Window::new("Models")
+        .open(&mut open)
+        .collapsible(false)
+        .default_width(560.0)
+        .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
+        .show(ctx, |ui| {
+            ScrollArea::vertical().max_height(height).show(ui, |ui| {
+                app.each(now, |_, cx| action = content(&mut models, ui, cx));
+            });
+        });
+    if ctx.input(|input| input.key_pressed(egui::Key::Escape)) && !ctx.egui_wants_keyboard_input() {
+        open = false;
+    }
+    models.open = open;
+    app.models = models;
+    if let Some(action) = action {
+        act(app, ctx, action, now);
+    }
+}
+
+fn act(app: &mut App, ctx: &Context, action: Action, now: f64) {
+    match action {
+        Action::Plan(model) => app.models.planned = Some(model),
+        Action::Again(model) => {
+            app.library.forget(&Look::ModelPlan { model: model.clone() });
+            app.models.jobs.remove(&model);
+            app.models.planned = Some(model);
+        }
+        Action::Download(model) => {
+            let request = Request::Fetch { model: model.clone() };
+            let job = app.each(now, |_, cx| cx.start(format!("Getting {}", title(&model)), request));
+            app.models.jobs.extend(job.map(|job| (model, job)));
+        }
+        Action::Pause(job) => app.link.pause(job),
+        Action::GoOn(job) => app.link.resume(job),
+        Action::Stop(job) => app.link.cancel(job),
+        Action::Use(model) => {
+            app.models.open = false;
+            let place = app.models.place;
+            app.choose_model(place, &model, now);
+        }
+        Action::Folder => choose_folder(app, ctx),
+    }
+}
+
+/// Asks for the folder of a model on this machine.
+pub(crate) fn choose_folder(app: &mut App, ctx: &Context) {
+    match Dialog::open(ctx, Question::folder("Choose the folder of a model")) {
+        Ok(dialog) => app.models.dialog = Some(dialog),
+        Err(sentence) => app.wish(Wish::Error { details: sentence.clone(), sentence }),
+    }
+}
+
+/// A name for people.
+pub(crate) fn title(model: &str) -> &str {
+    KNOWN.iter().find(|known| known.id == model).map_or(model, |known| known.title)
+}
+
+fn content(models: &mut Models, ui: &mut Ui, cx: &mut Cx<'_>) -> Option<Action> {
+    let cached = match cx.look(&Look::Models) {
+        Loaded::Ready(seen) => match &*seen {
+            Seen::Models(seen) => Some(seen.clone()),
+            _ => None,
+        },
+        Loaded::Failed(error) => {
+            widgets::failure(ui, &error);
+            None
+        }
+        Loaded::Waiting => None,
+    };
+    let mut action = None;
+    if let Some(cached) = &cached {
+        place(ui, cached);
+    }
+    for known in &KNOWN {
+        ui.separator();
+        let about = format!("{}, {LICENCE}: {}", known.size, known.about);
+        action = one(models, ui, cx, cached.as_ref(), known.id, &about).or(action);
+    }
+    for other in others(models, cached.as_ref()) {
+        ui.separator();
+        action = one(models, ui, cx, cached.as_ref(), &other, "").or(action);
+    }
+    ui.separator();
+    widgets::dim(ui, "Another model of the Hugging Face hub, in SmolVLM's architecture");
+    ui.horizontal(|ui| {
+        let edit =
+            TextEdit::singleline(&mut models.typed).hint_text("organisation/name").desired_width(320.0);
+        ui.add(edit).accessible_name("Name of another model");
+        let name = models.typed.trim().to_owned();
+        let ask = ui.add_enabled(picker::is_hub_id(&name), egui::Button::new("Look it up"));
+        let why = "A model of the hub is named organisation/name, with @revision if one is meant";
+        if ask.on_disabled_hover_text(why).clicked() {
+            action = Some(Action::Again(name));
+            models.typed.clear();
+        }
+    });
+    ui.add_space(theme().space.xs);
+    let about = "The folder with config.json, tokenizer.json and model.safetensors";
+    if ui.button("Use a local folder…").on_hover_text(about).clicked() {
+        action = Some(Action::Folder);
+    }
+    action
+}
+
+/// Where models are kept, and how much room there is.
+fn place(ui: &mut Ui, cached: &ModelsSeen) {
+    let free = cached.free.map(|free| format!(", {} free", units::size(free))).unwrap_or_default();
+    let text = format!("Models are kept in {}{free}", cached.cache.display());
+    ui.add(Label::new(RichText::new(text).color(palette(ui).dim)).truncate())
+        .on_hover_text("The cache that other programs for these models share. HF_HOME names another place");
+    if cached.offline {
+        let warning = palette(ui).warning;
+        ui.label(
+            RichText::new("The network is switched off by HF_HUB_OFFLINE: only what is here can be used")
+                .color(warning),
+        );
+    }
+}
+
+/// Models beside the known ones: in the cache, asked for, or being fetched.
+fn others(models: &Models, cached: Option<&ModelsSeen>) -> Vec<String> {
+    let mut names: Vec<String> =
+        cached.map(|seen| seen.models.iter().map(|m| m.model.clone()).collect()).unwrap_or_default();
+    names.extend(models.jobs.keys().cloned());
+    names.extend(models.planned.clone());
+    names.retain(|name| KNOWN.iter().all(|known| known.id != name));
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn one(
+    models: &Models,
+    ui: &mut Ui,
+    cx: &mut Cx<'_>,
+    cached: Option<&ModelsSeen>,
+    model: &str,
+    about: &str,
+) -> Option<Action> {
+    let here = cached.and_then(|seen| seen.models.iter().find(|listed| listed.model == model));
+    let job = models.jobs.get(model).copied();
+    let status = job.and_then(|job| cx.jobs.get(job)).map(|job| job.status.clone());
+    let planned = models.planned.as_deref() == Some(model);
+    let mut action = None;
+    ui.push_id(model, |ui| {
+        ui.horizontal(|ui| {
+            ui.strong(title(model)).on_hover_text(model);
+            widgets::dim(ui, about);
+        });
+        match (job, status) {
+            (Some(job), Some(status)) if status.is_live() => action = going(ui, cx, model, job, &status),
+            (_, Some(Status::Failed(error))) => {
+                widgets::failure(ui, &error);
+                let again = ui.button("Try again").accessible_name(format!("Try again: {}", title(model)));
+                if again.on_hover_text("What was fetched is kept").clicked() {
+                    action = Some(Action::Again(model.to_owned()));
+                }
+            }
+            _ if planned => action = plan(ui, cx, model),
+            _ => action = at_rest(ui, model, here),
+        }
+    });
+    action
+}
+
+/// A model that is here, or in part, or not.
+fn at_rest(ui: &mut Ui, model: &str, here: Option<&ModelListed>) -> Option<Action> {
+    let mut action = None;
+    ui.horizontal(|ui| {
+        let name = title(model);
+        match here {
+            Some(listed) if listed.missing.is_empty() => {
+                ui.label(RichText::new("✔").color(palette(ui).right));
+                widgets::dim(ui, format!("here, {}", units::size(listed.bytes)));
+                if ui.button("Use it").accessible_name(format!("Use {name}")).clicked() {
+                    action = Some(Action::Use(model.to_owned()));
+                }
+            }
+            other => {
+                if let Some(listed) = other.filter(|listed| listed.bytes > 0) {
+                    widgets::dim(ui, format!("{} of it are here", units::size(listed.bytes)));
+                }
+                let button = ui.button("Download…").accessible_name(format!("Download {name}…"));
+                let about = "Asks the hub for its exact size and licence first; nothing is fetched yet";
+                if button.on_hover_text(about).clicked() {
+                    action = Some(Action::Plan(model.to_owned()));
+                }
+            }
+        }
+    });
+    action
+}
+
+/// What a download would bring, and the button that starts it.
+fn plan(ui: &mut Ui, cx: &mut Cx<'_>, model: &str) -> Option<Action> {
+    match cx.look(&Look::ModelPlan { model: model.to_owned() }) {
+        Loaded::Waiting => {
+            ui.horizontal(|ui| {
+                ui.spinner();
+                widgets::dim(ui, "Asking the hub…");
+            });
+            None
+        }
+        Loaded::Failed(error) => {
+            widgets::failure(ui, &error);
+            let again = ui.button("Try again").accessible_name(format!("Try again: {}", title(model)));
+            again.clicked().then(|| Action::Again(model.to_owned()))
+        }
+        Loaded::Ready(seen) => match &*seen {
+            Seen::ModelPlan(seen) => offer(ui, model, seen),
+            _ => None,
+        },
+    }
+}
+
+fn offer(ui: &mut Ui, model: &str, plan: &ModelPlanSeen) -> Option<Action> {
+    let rest = plan.total.saturating_sub(plan.present);
+    let mut said =
+        format!("{} files, {}, licence {}", plan.files.len(), units::size(plan.total), plan.licence);
+    if plan.present > 0 {
+        said.push_str(&format!("; {} are here already", units::size(plan.present)));
+    }
+    let files: Vec<String> =
+        plan.files.iter().map(|file| format!("{}  {}", file.name, units::size(file.bytes))).collect();
+    ui.add(Label::new(said).wrap()).on_hover_text(format!("commit {}\n{}", plan.commit, files.join("\n")));
+    let room = plan.free.is_none_or(|free| free >= rest);
+    if !room {
+        super::fields::sentence(
+            ui,
+            &format!(
+                "The disk that holds {} has {} free, too little. Make room, or set HF_HOME to another disk",
+                plan.cache.display(),
+                units::size(plan.free.unwrap_or(0))
+            ),
+        );
+    }
+    let text = if rest == 0 { "Check it".to_owned() } else { format!("Download {}", units::size(rest)) };
+    let button =
+        widgets::primary(ui, &text, room).accessible_name(format!("Start the download of {}", title(model)));
+    let about = "Every file is checked against its hash. It can wait, be stopped, and goes on where it was";
+    button.on_hover_text(about).clicked().then(|| Action::Download(model.to_owned()))
+}
+
+/// A download that goes on.
+fn going(ui: &mut Ui, cx: &Cx<'_>, model: &str, id: JobId, status: &Status) -> Option<Action> {
+    let job = cx.jobs.get(id)?;
+    let name = title(model);
+    let share = if job.total > 0 { job.done as f32 / job.total as f32 } else { 0.0 };
+    let text = if job.total > 0 { job.progress() } else { "Asking the hub…".to_owned() };
+    let bar = ui.add(ProgressBar::new(share).text(text.clone()));
+    bar.widget_info(|| {
+        egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, format!("{name}: {text}"))
+    });
+    let mut action = None;
+    ui.horizontal(|ui| {
+        if *status == Status::Paused {
+            let go_on = ui.button("Resume").accessible_name(format!("Resume the download of {name}"));
+            if go_on.clicked() {
+                action = Some(Action::GoOn(id));
+            }
+            widgets::dim(ui, "paused; what was fetched is kept");
+        } else {
+            if ui.button("Pause").accessible_name(format!("Pause the download of {name}")).clicked() {
+                action = Some(Action::Pause(id));
+            }
+            let rate = job.bytes_per_second.filter(|rate| *rate > 0.0).map(units::rate);
+            let left = job.eta_secs.map(|secs| format!("{} left", jobs::duration(secs)));
+            let said: Vec<String> = [Some(job.stage.clone()), rate, left].into_iter().flatten().collect();
+            widgets::dim(ui, said.join(" · "));
+        }
+        if ui.button("Stop").accessible_name(format!("Stop the download of {name}")).clicked() {
+            action = Some(Action::Stop(id));
+        }
+    });
+    if *status == Status::Running {
+        ui.ctx().request_repaint_after(std::time::Duration::from_millis(100));
+    }
+    action
+}
