@@ -13,13 +13,7 @@ use crate::procedural::{RenderOptions, Rendered, World, render};
 fn room() -> &'static Rendered {
     static ROOM: OnceLock<Rendered> = OnceLock::new();
     ROOM.get_or_init(|| {
-        let options = RenderOptions {
-            width: 320,
-            height: 240,
-            world: Some(World::Room),
-            supersample: 1,
-            ..RenderOptions::default()
-        };
+        let options = RenderOptions { width: 320, height: 240, world: Some(World::Room), supersample: 1 };
         let mut rooms = (0..20).map(|index| render(11, index, &options).unwrap());
         let mut room = rooms.find(|room| room.scene.objects.len() >= 6).unwrap();
         // What whoever writes the picture fills in.
