@@ -27,8 +27,15 @@ pub(super) fn ui(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>) {
         if scenes.is_empty() {
             widgets::dim(ui, "The folder has no scene");
         }
-        let area = ScrollArea::vertical().id_salt("scenes").max_height(height).auto_shrink([false, true]);
-        area.show_rows(ui, ui.spacing().interact_size.y, scenes.len(), |ui, rows| {
+        let row = ui.spacing().interact_size.y;
+        let mut area = ScrollArea::vertical().id_salt("scenes").max_height(height).auto_shrink([false, true]);
+        if std::mem::take(&mut state.reveal)
+            && let Some(at) = scenes.iter().position(|listed| listed.index == state.index)
+        {
+            let above = at.saturating_sub(2) as f32;
+            area = area.vertical_scroll_offset(above * (row + ui.spacing().item_spacing.y));
+        }
+        area.show_rows(ui, row, scenes.len(), |ui, rows| {
             for listed in scenes.get(rows).unwrap_or_default() {
                 let mut text = format!("{} · {} objects", listed.name, listed.objects);
                 if state.is_edited(listed.index) {

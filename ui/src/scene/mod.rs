@@ -84,6 +84,9 @@ pub struct SceneView {
     picture: picture::Picture,
     #[serde(skip)]
     filter: String,
+    /// Whether the list of scenes is scrolled to the one that is shown.
+    #[serde(skip)]
+    reveal: bool,
     #[serde(skip)]
     asked: asked::Asked,
     /// How often a verdict was changed: what was listed by verdicts is listed anew.
@@ -220,6 +223,7 @@ impl SceneView {
         let there = here.and_then(|at| at.checked_add_signed(step)).and_then(|at| scenes.get(at));
         if let Some(index) = there.map(|listed| listed.index) {
             self.go_to(index);
+            self.reveal = true;
         }
     }
 

@@ -145,7 +145,7 @@ pub fn apply(scene: &Scene, edits: &[Edit], observed: Option<&Observed<'_>>) -> 
     for (number, edit) in (1..).zip(edits) {
         state.make(number, edit)?;
     }
-    state.measure(observed)?;
+    state.measure(scene, observed)?;
     let State { mut scene, numbers, .. } = state;
     if !edits.is_empty() {
         scene.source = scene.source.edited(edits);
@@ -280,8 +280,8 @@ impl State {
         object.map_or_else(String::new, |object| object.name.clone())
     }
 
-    /// Measures what was merged.
-    fn measure(&mut self, observed: Option<&Observed<'_>>) -> Result<(), EditError> {
+    /// Measures what was merged; `before` is the scene as it was lifted.
+    fn measure(&mut self, before: &Scene, observed: Option<&Observed<'_>>) -> Result<(), EditError> {
         let merged: Vec<u32> = self.merged.iter().copied().collect();
         let Some(first) = merged.first() else { return Ok(()) };
         let observed = observed
@@ -308,7 +308,7 @@ impl State {
             ids,
             self.scene.objects.iter().filter_map(label).collect(),
         )?;
-        let found = again::measure(&self.scene, observed, &instances, &merged)?;
+        let found = again::measure(&self.scene, again::noise(before), observed, &instances, &merged)?;
         for (id, object) in found.objects {
             let object = object.map_err(|reason| EditError::Unmeasured { name: self.name(id), reason })?;
             if let Some(at) = self.scene.index_of(id)

@@ -3,13 +3,14 @@
 use std::collections::BTreeSet;
 
 use plumb_geometry::{
-    DepthMap, DepthNoise, FilterOptions, Gravity, GroundOptions, Measure, OrganizedCloud, ZDepth, find_ground,
+    Aabb, DepthMap, DepthNoise, FilterOptions, Gravity, GroundOptions, Measure, OrganizedCloud, ZDepth,
+    find_ground,
 };
 
 use super::measure::{Foot, Measured, Measurer};
 use super::{LiftOptions, pairs};
 use crate::edit::Observed;
-use crate::scene::{Object, PairDistance, Scene};
+use crate::scene::{Flags, Object, PairDistance, Scene};
 use crate::{Instances, Result};
 
 /// What was measured.
@@ -20,10 +21,11 @@ pub(crate) struct Again {
     pub(crate) pairs: Vec<PairDistance>,
 }
 
-/// Measures `wanted` (ids) by the code and with the options of the lift. Camera, frame, gravity and noise are those of the scene; the surfaces
+/// Measures `wanted` (ids) by the code and with the options of the lift. Camera, frame and gravity are those of the scene; the surfaces
 /// that things stand on are found again. The depth has been filtered by the lift: nothing more is dropped.
 pub(crate) fn measure(
     scene: &Scene,
+    noise: DepthNoise,
     observed: &Observed<'_>,
     instances: &Instances,
     wanted: &[u32],
@@ -31,7 +33,7 @@ pub(crate) fn measure(
     let keep_all =
         FilterOptions { edge_rtol: f32::INFINITY, grazing_degrees: 0.0, ..FilterOptions::default() };
     let cloud = OrganizedCloud::from_depth(&observed.depth, &scene.camera, &keep_all)?;
-    let options = LiftOptions { metric: scene.metric, ..LiftOptions::with_noise(noise(scene)) };
+    let options = LiftOptions { metric: scene.metric, ..LiftOptions::with_noise(noise) };
     let ground = scene.gravity.up().and_then(|up| find_ground(&cloud, up, &GroundOptions::default()));
     let camera_height = ground.as_ref().map_or(Measure::exact(0.0), |ground| ground.camera_height);
     let supports = ground.map_or_else(Vec::new, |ground| ground.planes);
@@ -52,7 +54,14 @@ pub(crate) fn measure(
     let (mut measured, mut objects): (Vec<Measured>, Vec<_>) = (Vec::new(), Vec::new());
     for (label, pixels) in measurer.pixels() {
         let id = u32::from(label.id);
-        let found = measurer.object(label, &pixels);
+        let mut found = measurer.object(label, &pixels);
+        if let (Ok(found), Some(known)) =
+            (&mut found, scene.index_of(id).and_then(|at| scene.objects.get(at)))
+        {
+            // The others are as the lift found them, and distances are as sure as that.
+            found.object =
+                if wanted.contains(&id) { no_surer(found.object.clone(), known) } else { known.clone() };
+        }
         if wanted.contains(&id) {
             objects.push((id, found.as_ref().map(|m| m.object.clone()).map_err(Clone::clone)));
         }
@@ -95,6 +104,25 @@ fn to_outlines(depth: &ZDepth, ids: &[u16]) -> Result<ZDepth> {
     Ok(ZDepth(DepthMap::new(width, height, values)?))
 }
 
+/// `measured`, a merged object, with what its parts' own records know and the depth that the cloud gives back may not show: a thin thing that hides them has
+/// lost its points to the lift's filter. So it counts as hidden if a part did, even by another part, and no face is surer than the part's
+/// that it is. `union` is of the records of the parts. Fewer questions are asked of it, none wrongly.
+fn no_surer(measured: Object, union: &Object) -> Object {
+    let larger =
+        |own: [f64; 3], parts: [f64; 3]| std::array::from_fn(|axis| f64::max(own[axis], parts[axis]));
+    let aabb = Aabb {
+        sigma_min: larger(measured.aabb.sigma_min, union.aabb.sigma_min),
+        sigma_max: larger(measured.aabb.sigma_max, union.aabb.sigma_max),
+        ..measured.aabb
+    };
+    Object {
+        flags: Flags { occluded: measured.flags.occluded || union.flags.occluded, ..measured.flags },
+        centre_sigma: std::array::from_fn(|axis| aabb.sigma_min[axis].hypot(aabb.sigma_max[axis]) / 2.0),
+        aabb,
+        ..measured
+    }
+}
+
 /// Standard deviation of the vertical, in radians.
 pub(super) fn tilt(gravity: &Gravity) -> f64 {
     match gravity {
@@ -105,7 +133,7 @@ pub(super) fn tilt(gravity: &Gravity) -> f64 {
 
 /// The noise that a scene was lifted with. The record has no model of it, but its share of scale and the sigmas of depths, by which the known ones are told
 /// apart; of another one the largest share of depth is taken.
-fn noise(scene: &Scene) -> DepthNoise {
+pub(crate) fn noise(scene: &Scene) -> DepthNoise {
     let said = || scene.objects.iter().map(|object| object.depth).filter(|depth| depth.median > 0.0);
     let fits = |noise: &DepthNoise| {
         (noise.scale - scene.scale_sigma).abs() < 1e-9
