@@ -75,7 +75,8 @@ fn ask(harness: &mut Harness<'_, App>, answers: usize) {
 /// What is said of the shown token's attention.
 fn said(harness: &Harness<'_, App>) -> String {
     let node = harness.get_by_label_contains("Of this token's attention");
-    node.accesskit_node().label().unwrap_or_default()
+    // A label's text is its value.
+    node.accesskit_node().value().unwrap_or_default()
 }
 
 #[test]

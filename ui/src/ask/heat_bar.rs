@@ -31,9 +31,10 @@ pub(super) fn ui(heat: &mut Heat, ui: &mut Ui, source: Option<&Source>, can_ask_
         });
         return again;
     };
-    choices(heat, ui, &attention);
+    let top = heat.made(ui.ctx(), source).map(|made| made.top);
+    choices(heat, ui, &attention, top.unwrap_or_default());
     if let Some(made) = heat.made(ui.ctx(), source) {
-        shares(ui, &made.shares, attention.has_tiles(), made.top);
+        shares(ui, &made.shares, attention.has_tiles());
     }
     false
 }
@@ -41,7 +42,7 @@ pub(super) fn ui(heat: &mut Heat, ui: &mut Ui, source: Option<&Source>, can_ask_
 /// Width of a pane from which three sliders stand beside each other.
 const WIDE: f32 = 480.0;
 
-fn choices(heat: &mut Heat, ui: &mut Ui, attention: &AskAttention) {
+fn choices(heat: &mut Heat, ui: &mut Ui, attention: &AskAttention, top: f32) {
     let width = ui.available_width();
     // Beside a slider stand its name and its value.
     let each = if width < WIDE { width } else { width / 3.0 };
@@ -80,6 +81,7 @@ fn choices(heat: &mut Heat, ui: &mut Ui, attention: &AskAttention) {
         }
         let slider = Slider::new(&mut heat.opacity, 0.0..=1.0).show_value(false);
         named(ui, "Opacity", "How much of the picture is covered", slider);
+        scale(ui, top);
     });
 }
 
@@ -150,7 +152,7 @@ pub(super) fn tokens(ui: &mut Ui, attention: &AskAttention, lit: Option<usize>) 
 }
 
 /// How the token's attention is divided, in numbers and as a bar.
-fn shares(ui: &mut Ui, shares: &Shares, tiles: bool, top: f32) {
+fn shares(ui: &mut Ui, shares: &Shares, tiles: bool) {
     let p = palette(ui);
     let data = &theme().data;
     let parts = [
@@ -192,9 +194,8 @@ fn shares(ui: &mut Ui, shares: &Shares, tiles: bool, top: f32) {
                     percent(shares.whole)
                 ));
             }
-            ui.label(RichText::new(text).small()).on_hover_text(hover);
+            ui.add(egui::Label::new(RichText::new(text).small()).extend()).on_hover_text(hover);
         }
-        scale(ui, top);
     });
 }
 
@@ -212,7 +213,8 @@ fn scale(ui: &mut Ui, top: f32) {
     }
     ui.painter().rect_stroke(rect, 0.0, Stroke::new(1.0, palette(ui).line), StrokeKind::Outside);
     ramp.on_hover_text(hover);
-    ui.label(RichText::new(format!("0 to {} a cell", percent(top))).small()).on_hover_text(hover);
+    let text = RichText::new(format!("0 to {} a cell", percent(top))).small();
+    ui.add(egui::Label::new(text).extend()).on_hover_text(hover);
 }
 
 /// What the cell under the pointer got.
