@@ -228,7 +228,13 @@ fn until(harness: &mut Harness<'_, App>, what: &str, seen: impl Fn(&Harness<'_, 
     let began = Instant::now();
     while !seen(harness) {
         harness.step();
-        assert!(began.elapsed() < Duration::from_secs(180), "{what} did not come");
+        if began.elapsed() > Duration::from_secs(60) {
+            let labels = harness.query_all_by_role(Role::Label);
+            let shown: Vec<String> = labels.filter_map(|node| node.accesskit_node().value()).collect();
+            let jobs: Vec<_> =
+                harness.state().jobs().iter().map(|(_, job)| (&job.status, &job.log)).collect();
+            panic!("{what} did not come; there is {shown:#?} and {jobs:#?}");
+        }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
