@@ -21,7 +21,7 @@ const EVAL: &str = "PLUMB_TEST_EVAL";
 const TRAIN: &str = "PLUMB_TEST_TRAIN";
 /// Rows of the evaluation: not all of the benchmark, so that a run which forgot its limit is found out.
 const ROWS: usize = 400;
-const STEPS: u64 = 200;
+const STEPS: u64 = 100;
 
 fn evaluation(out: &Path) -> Request {
     Request::Eval {
