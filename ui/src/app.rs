@@ -26,6 +26,9 @@ mod wishes;
 /// The key of the saved session.
 const SAVED: &str = "session";
 
+/// What files are, or why nothing can be made of them.
+type Kinds = Vec<Result<Show, String>>;
+
 /// A message at the edge of the window.
 pub(crate) struct Message {
     pub(crate) text: String,
@@ -54,7 +57,7 @@ pub struct App {
     /// An open file dialog.
     chosen: Option<Dialog>,
     /// What was dropped or chosen and is being looked at.
-    opening: Vec<(Vec<PathBuf>, Task<Vec<Result<Show, String>>>)>,
+    opening: Vec<(Vec<PathBuf>, Task<Kinds>)>,
     pub(crate) models: Models,
     pub(crate) lifts: Lifts,
     pub(crate) offers: Offers,

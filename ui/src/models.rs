@@ -13,7 +13,7 @@ use crate::dialog::{Dialog, Question};
 use crate::jobs::{self, Status};
 use crate::library::Loaded;
 use crate::pane::Workspace;
-use crate::theme::{palette, theme};
+use crate::theme::palette;
 use crate::{picker, units, widgets};
 
 /// A model that is offered by name. Sizes are those of the weight files on the hub; the plan says the exact ones.
@@ -65,6 +65,8 @@ pub(crate) struct Models {
     planned: Option<String>,
     jobs: BTreeMap<String, JobId>,
     dialog: Option<Dialog>,
+    /// What the cache held last: it is shown while it is read anew, so that nothing moves under the pointer.
+    cached: Option<ModelsSeen>,
 }
 
 /// What the person wants done.
@@ -132,7 +134,7 @@ pub(crate) fn window(app: &mut App, ctx: &Context, now: f64) {
     Window::new("Models")
         .open(&mut open)
         .collapsible(false)
-        .default_width(560.0)
+        .default_size([560.0, height])
         .anchor(egui::Align2::CENTER_CENTER, [0.0, 0.0])
         .show(ctx, |ui| {
             ScrollArea::vertical().max_height(height).show(ui, |ui| {
@@ -188,20 +190,23 @@ pub(crate) fn title(model: &str) -> &str {
 }
 
 fn content(models: &mut Models, ui: &mut Ui, cx: &mut Cx<'_>) -> Option<Action> {
-    let cached = match cx.look(&Look::Models) {
-        Loaded::Ready(seen) => match &*seen {
-            Seen::Models(seen) => Some(seen.clone()),
-            _ => None,
-        },
-        Loaded::Failed(error) => {
-            widgets::failure(ui, &error);
-            None
+    match cx.look(&Look::Models) {
+        Loaded::Ready(seen) => {
+            if let Seen::Models(seen) = &*seen {
+                models.cached = Some(seen.clone());
+            }
         }
-        Loaded::Waiting => None,
-    };
+        Loaded::Failed(error) => widgets::failure(ui, &error),
+        Loaded::Waiting => {}
+    }
+    let cached = models.cached.clone();
     let mut action = None;
     if let Some(cached) = &cached {
         place(ui, cached);
+    }
+    let about = "The folder with config.json, tokenizer.json and model.safetensors";
+    if ui.button("Use a local folder…").on_hover_text(about).clicked() {
+        action = Some(Action::Folder);
     }
     for known in &KNOWN {
         ui.separator();
@@ -226,11 +231,6 @@ fn content(models: &mut Models, ui: &mut Ui, cx: &mut Cx<'_>) -> Option<Action> 
             models.typed.clear();
         }
     });
-    ui.add_space(theme().space.xs);
-    let about = "The folder with config.json, tokenizer.json and model.safetensors";
-    if ui.button("Use a local folder…").on_hover_text(about).clicked() {
-        action = Some(Action::Folder);
-    }
     action
 }
 
@@ -269,7 +269,11 @@ fn one(
     model: &str,
     about: &str,
 ) -> Option<Action> {
-    let here = cached.and_then(|seen| seen.models.iter().find(|listed| listed.model == model));
+    let named = |seen: &'_ ModelsSeen| {
+        let all = seen.models.iter().filter(|listed| listed.model == model);
+        all.min_by_key(|listed| listed.missing.len()).cloned()
+    };
+    let here = cached.and_then(named);
     let job = models.jobs.get(model).copied();
     let status = job.and_then(|job| cx.jobs.get(job)).map(|job| job.status.clone());
     let planned = models.planned.as_deref() == Some(model);
@@ -289,7 +293,7 @@ fn one(
                 }
             }
             _ if planned => action = plan(ui, cx, model),
-            _ => action = at_rest(ui, model, here),
+            _ => action = at_rest(ui, model, here.as_ref()),
         }
     });
     action

@@ -83,7 +83,7 @@ impl App {
         let place = self.session.workspace.title();
         match show {
             Show::Model(path) => {
-                self.wishes.push(Wish::Said(format!("{} is the model in {place} now", path.display())))
+                self.wishes.push(Wish::Said(format!("{} is the model in {place} now", path.display())));
             }
             Show::Adapter(path) => {
                 self.wishes.push(Wish::Said(format!("{} is the adapter in {place} now", path.display())));

@@ -210,7 +210,7 @@ fn send(state: &mut Evaluate, cx: &mut Cx<'_>, data: &Data, at: usize, image: Re
         image,
         preset: run.map_or(setup.preset, |run| run.preset),
         scoring: run.map_or(setup.scoring, |run| run.scoring),
-        max_tokens: run.map_or(setup.max_tokens, |run| run.max_tokens()),
+        max_tokens: run.map_or(setup.max_tokens, plumb_engine::RunManifest::max_tokens),
     };
     if let Some(job) = cx.start(format!("Asking #{} again: {said}", row.id), request) {
         state.now.reruns.add(kept.clone(), Again { job, said, outcome: None });

@@ -61,12 +61,10 @@ pub(super) fn list(reporter: &Reporter) -> Result<Seen> {
     let hub = reporter.hub()?;
     let models = hub.list()?.into_iter().map(|model| {
         let whole = model.is_complete();
-        // What `main` meant is what the plain name means.
-        let name = match (
-            model.revisions.iter().any(|r| r == "main"),
-            model.revisions.first().or(model.commit.as_ref()),
-        ) {
-            (false, Some(revision)) => format!("{}@{revision}", model.repo),
+        // What `main` meant is what the plain name means; a first download has no revision before its end.
+        let plain = model.revisions.iter().any(|r| r == "main") || (!whole && model.revisions.is_empty());
+        let name = match model.revisions.first().or(model.commit.as_ref()) {
+            Some(revision) if !plain => format!("{}@{revision}", model.repo),
             _ => model.repo,
         };
         ModelListed {
