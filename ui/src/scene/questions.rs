@@ -220,7 +220,7 @@ fn line(ui: &mut Ui, pair: &QaPair, verdict: Option<Verdict>, open: bool) -> boo
         if verdict == Some(Verdict::Rejected) {
             text = text.strikethrough().color(p.dim);
         }
-        let button = Button::selectable(open, text).frame(open).min_size(vec2(ui.available_width(), 0.0));
+        let button = Button::selectable(open, text).frame(open);
         if open {
             ui.add(button.wrap()).clicked()
         } else {
