@@ -81,6 +81,15 @@ mod tests {
         (angle / std::f64::consts::TAU).round() != 0.0
     }
 
+    /// Whether (x, y) lies on the line through an edge, where inside and outside are a matter of rounding.
+    fn is_on_a_line(points: &[f64], x: f64, y: f64) -> bool {
+        let corners: Vec<(f64, f64)> = points.chunks_exact(2).map(|p| (p[0], p[1])).collect();
+        (0..corners.len()).any(|at| {
+            let ((ax, ay), (bx, by)) = (corners[at], corners[(at + 1) % corners.len()]);
+            ((bx - ax) * (y - ay) - (by - ay) * (x - ax)).abs() < 1e-6
+        })
+    }
+
     #[test]
     fn squares_and_bow_ties() {
         let square = mask(&[1.0, 1.0, 3.0, 1.0, 3.0, 3.0, 1.0, 3.0], 4, 4);
@@ -96,7 +105,6 @@ mod tests {
     }
 
     proptest! {
-        // Odd thirds are never on a pixel's centre, where inside and outside are a matter of rounding.
         #[test]
         fn polygons_equal_their_winding_number(
             corners in prop::collection::vec((-20i32..50, -20i32..50), 3..9),
@@ -107,6 +115,9 @@ mod tests {
             for row in 0..16u32 {
                 for column in 0..16u32 {
                     let (x, y) = (f64::from(column) + 0.5, f64::from(row) + 0.5);
+                    if is_on_a_line(&points, x, y) {
+                        continue;
+                    }
                     prop_assert_eq!(found[(row * 16 + column) as usize], winds(&points, x, y), "{} {}", column, row);
                 }
             }
