@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn every_layer_of_frames_covers_the_picture() {
         for size in [(640, 480), (480, 640), (333, 333), (4000, 100), (1, 65000), (517, 911), (5, 3)] {
-            // 500M: 64 patches of 8 pixels … and the small working sizes of the demo.
+            // The shapes of 500M, of 2.2B, of a small model, and of a working size of one tile.
             for (edge, tile, patch, scale) in
                 [(2048, 512, 16, 4), (1536, 384, 16, 3), (192, 96, 8, 4), (512, 512, 16, 4)]
             {
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn tokens_are_where_the_processor_put_them() {
-        // 640 × 480 becomes 3 × 4 tiles of 512: half of a tile's token row is 160 / 4 / 8 pixels of the picture, and so on.
+        // 640 × 480 becomes 3 × 4 tiles of 512, each 160 pixels of the picture wide and its 8 tokens 20 each.
         let plan = plan((640, 480), 2048, 512, true);
         let frames = frames(&plan, (640, 480), 2, 16, 4);
         assert_eq!(frames.len(), 13);
