@@ -126,25 +126,6 @@ impl App {
         &self.jobs
     }
 
-    /// Asks every training to save and wait.
-    pub fn pause_all(&mut self) {
-        self.live().into_iter().for_each(|id| self.link.pause(id));
-    }
-
-    /// Lets every training go on.
-    pub fn go_on_all(&mut self) {
-        self.live().into_iter().for_each(|id| self.link.resume(id));
-    }
-
-    /// Stops every job; what they have written stays.
-    pub fn stop_all(&mut self) {
-        self.live().into_iter().for_each(|id| self.link.cancel(id));
-    }
-
-    fn live(&self) -> Vec<plumb_engine::JobId> {
-        self.jobs.iter().filter(|(_, job)| job.status.is_live()).map(|(id, _)| id).collect()
-    }
-
     /// Whether something is being read or done.
     #[must_use]
     pub fn is_busy(&self) -> bool {

@@ -40,12 +40,8 @@ fn window(mode: Mode, runs: &Path, model: Option<&str>, on: bool, graphics: bool
     let device = DeviceChoice::Cpu;
     let request =
         ModelRequest { model: "demo".into(), device, precision: None, longest_edge: None, adapter: None };
-    let base = match model {
-        Some(folder) => json!({ "place": "folder", "folder": folder }),
-        None => json!({ "place": "demo" }),
-    };
     let ask = json!({
-        "setup": { "base": base, "request": request, "max_tokens": 6 },
+        "setup": { "model": model.unwrap_or("demo"), "request": request, "max_tokens": 6 },
         "source": { "kind": "scene", "folder": "demo", "index": 0 },
         "steps": [{ "question": "How many chairs are in the image?", "options": "" }],
         "heat": { "on": on },

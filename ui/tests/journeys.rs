@@ -12,7 +12,7 @@ use plumb_ui::jobs::Status;
 use plumb_ui::pane::Workspace;
 use plumb_ui::session::Session;
 use plumb_ui::theme::Mode;
-use support::{open, says, session, settle, until};
+use support::{open, press, says, session, settle, until};
 
 fn window(workspace: Workspace, runs: &std::path::Path) -> Harness<'static, App> {
     open(session(Mode::Dark, workspace), runs, false)
@@ -86,11 +86,9 @@ fn twenty_steps_are_paused_go_on_and_their_adapter_is_exported() {
     });
     click(&mut harness, "Start training");
     until(&mut harness, "a step", |h| says(h, "Step 1 of 20") || says(h, "Step 2 of 20"));
-    let pane_button = |h: &Harness<'_, App>, name: &'static str| h.query_all_by_label(name).count() > 0;
-    until(&mut harness, "the pause button", |h| pane_button(h, "Pause"));
-    harness.query_all_by_label("Pause").next().unwrap().click_accesskit();
+    press(&mut harness, "Pause");
     until(&mut harness, "the pause", |h| says(h, "is paused, saved"));
-    harness.query_all_by_label("Go on").next().unwrap().click_accesskit();
+    press(&mut harness, "Go on");
     until(&mut harness, "the end", |h| says(h, "is finished"));
     let (_, job) = harness.state().jobs().iter().next().unwrap();
     assert_eq!(job.status, Status::Finished);

@@ -15,7 +15,7 @@ use plumb_ui::jobs::Status;
 use plumb_ui::link::InProcess;
 use plumb_ui::pane::Workspace;
 use plumb_ui::theme::Mode;
-use support::{Dropped, SIZE, open_on, session, settle, until};
+use support::{Dropped, SIZE, open_on, press, session, settle, until};
 
 #[path = "window/drop.rs"]
 mod drop;
@@ -204,10 +204,10 @@ fn a_training_is_paused_goes_on_and_is_stopped() {
     };
     until(&mut harness, "a running training", training(|s| *s == Status::Running));
     until(&mut harness, "a step", |h| h.query_by_label_contains("Step 1").is_some());
-    harness.state_mut().pause_all();
+    press(&mut harness, "Pause");
     until(&mut harness, "the pause", training(|s| *s == Status::Paused));
-    harness.state_mut().go_on_all();
+    press(&mut harness, "Go on");
     until(&mut harness, "the training going on", training(|s| *s == Status::Running));
-    harness.state_mut().stop_all();
+    press(&mut harness, "Stop");
     until(&mut harness, "the end", training(|s| !s.is_live()));
 }

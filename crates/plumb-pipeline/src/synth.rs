@@ -233,8 +233,10 @@ impl SynthJob {
     /// The job that a data set says it was made by, over the scenes of `inputs`; the usual one where it does not say.
     #[must_use]
     pub fn of_meta(meta: &DatasetMeta, inputs: Vec<PathBuf>) -> Self {
+        // A list would be taken for the fields in their order.
+        let described = meta.options.is_object().then(|| serde_json::from_value(meta.options.clone()));
         let Described { per_image, distance_ratio, kinds, references, locale, balance } =
-            serde_json::from_value(meta.options.clone()).unwrap_or_default();
+            described.and_then(Result::ok).unwrap_or_default();
         Self {
             inputs,
             seed: meta.seed,

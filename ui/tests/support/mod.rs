@@ -79,6 +79,14 @@ pub(crate) fn says(harness: &Harness<'_, App>, text: &str) -> bool {
     harness.query_all_by_label_contains(text).next().is_some()
 }
 
+/// Clicks the first button of this name, when there is one.
+pub(crate) fn press(harness: &mut Harness<'_, App>, name: &str) {
+    until(harness, name, |h| h.query_all_by_label(name).next().is_some());
+    let button = harness.query_all_by_label(name).next();
+    button.unwrap_or_else(|| panic!("there is no button {name:?}")).click_accesskit();
+    harness.run_ok();
+}
+
 /// A file or folder that is dropped.
 #[derive(Debug)]
 pub(crate) struct Dropped(pub(crate) PathBuf);

@@ -13,7 +13,7 @@ use plumb_ui::link::InProcess;
 use plumb_ui::pane::Workspace;
 use plumb_ui::theme::Mode;
 
-use super::{SIZE, open_on, session, settle, until};
+use super::{SIZE, open_on, press, session, settle, until};
 
 #[path = "../../../crates/plumb-store/tests/hub/server.rs"]
 #[allow(dead_code, reason = "the hub's own tests use more of it")]
@@ -113,7 +113,7 @@ fn a_model_is_fetched_paused_resumed_chosen_and_used() {
         h.state().jobs().iter().any(|(_, job)| job.total == 607 && job.done > 3)
     });
     assert_eq!(server.seen().len(), asked, "what is here is not asked for again");
-    harness.state_mut().stop_all();
+    press(&mut harness, "Stop");
     settle(&mut harness);
 }
 
