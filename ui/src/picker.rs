@@ -75,8 +75,8 @@ pub(crate) fn named(ui: &mut Ui, cx: &mut Cx<'_>, what: Named, value: &mut Strin
         menu.response.accessible_name(format!("Choose: {title}"));
     });
     fields::refusal(ui, id);
-    if what == Named::Model && value.trim() == demo::NAME {
-        about_demo(ui, cx);
+    if what == Named::Model {
+        about_model(ui, cx, value.trim());
     }
 }
 
@@ -131,17 +131,30 @@ fn choices(ui: &mut Ui, cx: &mut Cx<'_>, what: Named, id: Id, value: &mut String
     }
 }
 
-/// Says where the demo pack is, or that it is not here.
-fn about_demo(ui: &mut Ui, cx: &mut Cx<'_>) {
+/// Says in one line what is chosen. There is always such a line: one that comes and goes as the field is left would move the
+/// button that was about to be clicked.
+fn about_model(ui: &mut Ui, cx: &mut Cx<'_>, name: &str) {
+    if name != demo::NAME {
+        let about = match name {
+            "" => "no model is chosen",
+            hub if is_hub_id(hub) => "a model of the hub",
+            _ => "a folder of this machine",
+        };
+        ui.add(egui::Label::new(RichText::new(about).color(palette(ui).dim)).truncate());
+        return;
+    }
     match cx.look(&Look::Demo) {
         crate::library::Loaded::Failed(error) => widgets::failure(ui, &error),
         crate::library::Loaded::Ready(seen) => {
             if let Seen::Demo { model, .. } = &*seen {
                 let about = format!("It knows rendered rooms, not photographs\n{}", model.display());
-                widgets::dim(ui, "the demo model of a million parameters").on_hover_text(about);
+                let said = RichText::new("the demo, a million parameters").color(palette(ui).dim);
+                ui.add(egui::Label::new(said).truncate()).on_hover_text(about);
             }
         }
-        crate::library::Loaded::Waiting => {}
+        crate::library::Loaded::Waiting => {
+            widgets::dim(ui, "…");
+        }
     }
 }
 

@@ -192,6 +192,22 @@ fn the_demo_evaluation_is_run_and_judged() {
 }
 
 #[test]
+fn a_model_that_was_just_typed_is_run_by_the_first_click() {
+    let runs = tempfile::tempdir().unwrap();
+    let mut harness = window(Mode::Dark, Workspace::Evaluate, runs.path(), false);
+    settle(&mut harness);
+    let field = harness.get_by_role_and_label(Role::TextInput, "Model");
+    field.click();
+    harness.run_ok();
+    harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+    harness.get_by_role_and_label(Role::TextInput, "Model").type_text("/no/such/folder");
+    harness.run_ok();
+    // With the pointer: leaving the field must not move the button away from under it.
+    harness.get_by_label("Run the evaluation").click();
+    until(&mut harness, "the job", |h| h.state().jobs().iter().next().is_some());
+}
+
+#[test]
 fn a_training_is_paused_goes_on_and_is_stopped() {
     let runs = tempfile::tempdir().unwrap();
     let mut harness = window(Mode::Dark, Workspace::Train, runs.path(), false);
