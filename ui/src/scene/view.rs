@@ -160,14 +160,13 @@ fn bar(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>, scene: &str) {
         let label = ui.label("Points");
         ui.spacing_mut().slider_width = 60.0;
         ui.add(Slider::new(&mut shown.point_size, 1.0..=8.0).show_value(false)).labelled_by(label.id);
-        let label = ui.label("A click");
-        let tool = ComboBox::from_id_salt("click").width(150.0).selected_text(tool_name(state.view.tool));
+        let tool = ComboBox::from_id_salt("click").width(170.0).selected_text(tool_name(state.view.tool));
         let tool = tool.show_ui(ui, |ui| {
             for tool in [Tool::Select, Tool::Distance, Tool::Height, Tool::Angle] {
                 ui.selectable_value(&mut state.view.tool, tool, tool_name(tool));
             }
         });
-        tool.response.labelled_by(label.id);
+        tool.response.accessible_name("What a click does");
         if ui.button("Fit").clicked() {
             state.view.fit = true;
         }
@@ -177,10 +176,10 @@ fn bar(state: &mut SceneView, ui: &mut Ui, cx: &mut Cx<'_>, scene: &str) {
 
 fn tool_name(tool: Tool) -> &'static str {
     match tool {
-        Tool::Select => "chooses",
-        Tool::Distance => "measures a distance",
-        Tool::Height => "measures a height",
-        Tool::Angle => "measures an angle",
+        Tool::Select => "A click chooses",
+        Tool::Distance => "Clicks measure a distance",
+        Tool::Height => "Clicks measure a height",
+        Tool::Angle => "Clicks measure an angle",
     }
 }
 
