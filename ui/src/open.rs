@@ -67,15 +67,11 @@ pub(crate) fn kind(path: &Path) -> Result<Show, String> {
         "safetensors" if above.join("adapter_config.json").exists() || above.join("config.json").exists() => {
             folder(above)
         }
-        "safetensors" => Err(format!(
-            "{name} has no config.json or adapter_config.json beside it, which say what it is"
-        )),
-        "ply" => scene_of(path).ok_or_else(|| {
-            format!(
-                "{name}: a cloud is shown with its scene, and there is none beside it. Open the folder that `plumbline lift` or \
-                 `plumbline scenes` wrote"
-            )
-        }),
+        "safetensors" => {
+            Err(format!("{name} has no config.json or adapter_config.json beside it, which say what it is"))
+        }
+        // With its scene where there is one, else by itself.
+        "ply" => Ok(scene_of(path).unwrap_or(Show::Scenes(own))),
         "" => Err(format!(
             "{name} has no ending that says what it is; expected a picture, .parquet, .jsonl or .json"
         )),
@@ -216,7 +212,7 @@ mod tests {
         assert_eq!(kind(&put(at("s/clouds/0.ply"), b"")), Ok(Show::Scenes(at("s"))));
         put(at("l/scene.json"), b"{}");
         assert_eq!(kind(&put(at("l/cloud.ply"), b"")), Ok(Show::Scenes(at("l"))));
-        assert!(kind(&put(at("cloud.ply"), b"")).is_err());
+        assert_eq!(kind(&put(at("cloud.ply"), b"")), Ok(Show::Scenes(at("cloud.ply"))));
         put(at("frames/color/0.png"), b"");
         put(at("frames/depth/0.png"), b"");
         assert!(matches!(kind(&at("frames")), Ok(Show::Lift(LiftSource::Frames { .. }))));

@@ -89,7 +89,7 @@ fn every_pane_of_a_run_and_a_training_in_both_modes() {
             let mut harness = open_on(link, session, runs.path(), [720.0, 600.0], true);
             settle(&mut harness);
             if workspace == Workspace::Train {
-                drop_on(&mut harness, &run("rank-4"));
+                drop_on(&mut harness, &[run("rank-4")]);
             }
             let title = pane.title().to_lowercase().replace(' ', "-");
             let name = format!("pane-{}-{title}-{name}", workspace.title().to_lowercase());

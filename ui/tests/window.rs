@@ -15,7 +15,7 @@ use plumb_ui::jobs::Status;
 use plumb_ui::link::InProcess;
 use plumb_ui::pane::Workspace;
 use plumb_ui::theme::Mode;
-use support::{Dropped, SIZE, open_on, press, session, settle, until};
+use support::{SIZE, drop_on, open_on, press, session, settle, until};
 
 #[path = "window/drop.rs"]
 mod drop;
@@ -166,9 +166,7 @@ fn bad_files_are_sentences_and_no_crash() {
     let runs = tempfile::tempdir().unwrap();
     for path in bad {
         let mut harness = window(Mode::Dark, Workspace::Evaluate, runs.path(), false);
-        harness.input_mut().dropped_files = vec![std::sync::Arc::new(Dropped(path.clone()))];
-        harness.step();
-        settle(&mut harness);
+        drop_on(&mut harness, std::slice::from_ref(&path));
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let said = harness.query_all_by_role(Role::Label).any(|node| {
             let text = node.accesskit_node().value().unwrap_or_default();

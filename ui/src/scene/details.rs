@@ -51,7 +51,9 @@ fn chosen(state: &mut SceneView, ui: &mut Ui, seen: &SceneSeen) {
             fact(ui, "Gravity", &gravity);
             let unit = if scene.metric { "metres" } else { "unknown scale: only ratios mean something" };
             fact(ui, "Lengths", unit);
-            fact(ui, "Camera height", &length(scene.frame.camera_height, 0.0));
+            if seen.image.is_some() {
+                fact(ui, "Camera height", &length(scene.frame.camera_height, 0.0));
+            }
             widgets::dim(ui, "Choose an object, or two to measure between them");
         }
         [id] => {

@@ -89,7 +89,7 @@ pub(crate) fn press(harness: &mut Harness<'_, App>, name: &str) {
 
 /// A file or folder that is dropped.
 #[derive(Debug)]
-pub(crate) struct Dropped(pub(crate) PathBuf);
+struct Dropped(PathBuf);
 
 impl egui::DroppedFile for Dropped {
     fn path(&self) -> &Path {
@@ -101,9 +101,12 @@ impl egui::DroppedFile for Dropped {
     }
 }
 
-/// Drops a file or folder on the window.
-pub(crate) fn drop_on(harness: &mut Harness<'_, App>, path: &Path) {
-    harness.input_mut().dropped_files = vec![std::sync::Arc::new(Dropped(path.to_owned()))];
+/// Drops files or folders on the window, together.
+pub(crate) fn drop_on(harness: &mut Harness<'_, App>, paths: &[PathBuf]) {
+    harness.input_mut().dropped_files.clear();
+    for path in paths {
+        harness.input_mut().dropped_files.push(std::sync::Arc::new(Dropped(path.clone())));
+    }
     harness.step();
     settle(harness);
 }

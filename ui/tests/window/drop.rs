@@ -1,7 +1,6 @@
 //! Good files that are dropped: colour and depth become a scene; what belongs to something opens it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use egui::accesskit::Role;
 use egui_kittest::Harness;
@@ -12,16 +11,7 @@ use plumb_ui::jobs::Status;
 use plumb_ui::pane::Workspace;
 use plumb_ui::theme::Mode;
 
-use super::{Dropped, settle, until, window};
-
-fn drop_on(harness: &mut Harness<'_, App>, paths: &[PathBuf]) {
-    harness.input_mut().dropped_files = Vec::new();
-    for path in paths {
-        harness.input_mut().dropped_files.push(Arc::new(Dropped(path.clone())));
-    }
-    harness.step();
-    settle(harness);
-}
+use super::{drop_on, settle, until, window};
 
 fn put(from: PathBuf, folder: &Path, name: &str) -> PathBuf {
     let to = folder.join(name);
@@ -87,4 +77,17 @@ fn an_adapter_and_a_model_are_chosen_where_one_is_looking() {
     settle(&mut harness);
     drop_on(&mut harness, &[pack.model().unwrap()]);
     assert_eq!(harness.state().session().workspace, Workspace::Ask);
+}
+
+#[test]
+fn a_cloud_of_another_program_is_shown_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("other.ply");
+    let text = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\nend_header\n\
+                0 0 0\n1 0 0\n0 2 0\n";
+    std::fs::write(&path, text).unwrap();
+    let mut harness = window(Mode::Dark, Workspace::Evaluate, folder.path(), false);
+    drop_on(&mut harness, &[path]);
+    until(&mut harness, "the scene", |h| h.query_all_by_label_contains("unknown scale").next().is_some());
+    assert_eq!(harness.state().session().workspace, Workspace::Scene);
 }

@@ -21,7 +21,7 @@ pub(super) fn of(place: &ScenePlace, scene: &Scene, image: &RgbImage) -> Result<
 }
 
 /// Other programs write normals of any length.
-fn make_unit(normal: &mut [f32; 3]) {
+pub(super) fn make_unit(normal: &mut [f32; 3]) {
     let length = normal.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
     *normal = if length > 1e-6 { normal.map(|x| (f64::from(x) / length) as f32) } else { [0.0; 3] };
 }

@@ -4,6 +4,7 @@
 //! Pictures and clouds travel as [`Blob`]s: bytes that the same process shares and that a transport between processes sends
 //! raw, never inside JSON.
 
+mod bare;
 pub(crate) mod bench;
 mod cloud;
 mod models;

@@ -8,7 +8,7 @@ use plumb_pipeline::{ScenePlace, find_scenes, read_scene};
 use plumb_scene::edit::{Edit, Edited};
 use plumb_scene::{ColouredCloud, Scene};
 
-use super::{Blob, Pixels, SceneListed, SceneSeen, Seen, cloud};
+use super::{Blob, Pixels, SceneListed, SceneSeen, Seen, bare, cloud};
 use crate::demo::{self, Pack};
 use crate::error::Result;
 use crate::job::Reporter;
@@ -17,6 +17,12 @@ use crate::job::Reporter;
 const STRIDE: usize = 256;
 
 pub(super) fn list(folder: &Path, reporter: &Reporter) -> Result<Seen> {
+    if bare::is_cloud(folder) {
+        let scene = bare::record(folder);
+        let listed =
+            SceneListed { index: 0, name: scene.id.clone(), objects: 0, metric: scene.metric, id: scene.id };
+        return Ok(Seen::Scenes { scenes: vec![listed] });
+    }
     let files = find_scenes(&demo::or(folder, Pack::scenes)?)?;
     let mut scenes = Vec::with_capacity(files.len());
     let mut first = None;
@@ -55,14 +61,18 @@ pub(super) fn place(folder: &Path, index: usize) -> Result<ScenePlace> {
 
 /// A scene as it is after `edits`.
 pub(super) fn scene(folder: &Path, index: usize, edits: &[Edit]) -> Result<Seen> {
+    if bare::is_cloud(folder) {
+        let cloud = bare::read(folder)?;
+        return Ok(Seen::Scene(Box::new(seen(bare::record(folder), &cloud, None))));
+    }
     let place = place(folder, index)?;
     let (Edited { scene, numbers }, image) = edited(&place, edits)?;
     let mut cloud = cloud::of(&place, &scene, &image)?;
     numbers.change(&mut cloud.instances);
-    Ok(Seen::Scene(Box::new(seen(scene, &cloud, image))))
+    Ok(Seen::Scene(Box::new(seen(scene, &cloud, Some(image)))))
 }
 
-fn seen(scene: Scene, cloud: &ColouredCloud, image: RgbImage) -> SceneSeen {
+fn seen(scene: Scene, cloud: &ColouredCloud, image: Option<RgbImage>) -> SceneSeen {
     SceneSeen {
         points: cloud.len(),
         positions: floats(&cloud.positions),
@@ -74,7 +84,7 @@ fn seen(scene: Scene, cloud: &ColouredCloud, image: RgbImage) -> SceneSeen {
             .into(),
         normals: floats(&cloud.normals),
         scene,
-        image: Some(Pixels::from(image)),
+        image: image.map(Pixels::from),
     }
 }
 

@@ -316,3 +316,25 @@ fn questions_are_those_of_the_scene() {
     let gone = folder.path().join("../gone.parquet");
     bench.refused(look(&gone), &gone, NOT_THERE);
 }
+
+#[test]
+fn a_cloud_without_a_scene_is_shown_by_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = Bench::new();
+    let path = folder.path().join("other.PLY");
+    let text = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n\
+                property uchar red\nproperty uchar green\nproperty uchar blue\nend_header\n\
+                0 0 0 255 0 0\n1 0 0 0 255 0\n0 2 0 0 0 255\n";
+    fs::write(&path, text).unwrap();
+    let listed = listed(&bench, &path);
+    assert_eq!((listed.len(), listed[0].name.as_str(), listed[0].metric), (1, "other.PLY", false));
+    let found = shown(&bench, &path, 0);
+    assert_eq!(vectors(&found.positions.bytes), [DVec3::ZERO, DVec3::X, DVec3::Y * 2.0]);
+    assert_eq!(*found.colours.bytes, [255, 0, 0, 0, 255, 0, 0, 0, 255]);
+    assert!(found.image.is_none() && found.scene.objects.is_empty() && found.normals.len == 0);
+    assert!(questions(&bench, &path, &listed[0].id).is_empty());
+    fs::write(&path, &text[..60]).unwrap();
+    bench.refused(scene(&path, 0), &path, "");
+    let gone = folder.path().join("gone.ply");
+    bench.refused(scene(&gone, 0), &gone, "no such file");
+}
